@@ -1,7 +1,8 @@
 """The console's page and files: served to browsers without a key, under a policy that lets nothing else in."""
 
 import re
-from collections.abc import AsyncIterator
+import shutil
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -35,20 +36,22 @@ async def test_every_address_of_the_console_is_its_page(api: Api, address: str) 
     reply = await api("GET", address)
 
     assert (reply.status, reply.headers["content-type"]) == (200, "text/html; charset=utf-8")
-    assert reply.raw == (STATIC / PAGE).read_bytes()
+    assert b'<div id="app">' in reply.raw
     assert is_guarded(reply)
 
 
 async def test_every_file_is_served_as_what_it_is(api: Api) -> None:
-    for name, asset in read_assets().items():
-        reply = await api("GET", f"/console/assets/{name}")
+    assets = read_assets()
+    for name, asset in assets.files.items():
+        reply = await api("GET", f"/console/assets/{assets.version}/{name}")
 
         assert (reply.status, reply.raw) == (200, (STATIC / name).read_bytes())
+        assert "immutable" in reply.headers["cache-control"]
         assert reply.headers["content-type"] == asset.media_type == MEDIA_TYPES[Path(name).suffix]
         assert is_guarded(reply)
 
 
-@pytest.mark.parametrize("address", ["/console", f"/console/assets/{PAGE}"])
+@pytest.mark.parametrize("address", ["/console", f"/console/assets/0/{PAGE}"])
 async def test_a_file_that_a_browser_has_is_not_sent_again(api: Api, address: str) -> None:
     etag = (await api("GET", address)).headers["etag"]
 
@@ -61,22 +64,27 @@ async def test_a_file_that_a_browser_has_is_not_sent_again(api: Api, address: st
 
 @pytest.mark.parametrize("name", ["nothing.js", "../routes.py", "%2e%2e/routes.py", "js"])
 async def test_no_other_file_is_served(api: Api, name: str) -> None:
-    reply = await api("GET", f"/console/assets/{name}")
+    reply = await api("GET", f"/console/assets/{read_assets().version}/{name}")
 
     assert (reply.status, reply.code) == (404, "not_found")
 
 
-async def test_files_of_one_folder_change_their_tags_with_their_contents(tmp_path: Path) -> None:
-    (tmp_path / "js").mkdir()
-    file = tmp_path / "js" / "app.js"
-    file.write_text("1")
-    before = read_assets(tmp_path)
-    file.write_text("2")
+async def test_the_addresses_of_files_change_with_any_of_them(tmp_path: Path) -> None:
+    shutil.copytree(STATIC, tmp_path / "static")
+    before = read_assets(tmp_path / "static")
+    (tmp_path / "static" / "css" / "base.css").write_text("body { color: red }")
 
-    after = read_assets(tmp_path)
+    after = read_assets(tmp_path / "static")
 
-    assert before.keys() == after.keys() == {"js/app.js"}
-    assert before["js/app.js"].etag != after["js/app.js"].etag
+    assert before.version != after.version
+    assert after.version in after.page("").content.decode() and before.version not in after.page("").content.decode()
+
+
+async def test_a_page_of_before_an_upgrade_gets_what_is_there_now(api: Api) -> None:
+    reply = await api("GET", "/console/assets/0123456789abcdef/js/app.js")
+
+    assert (reply.status, reply.raw) == (200, (STATIC / "js" / "app.js").read_bytes())
+    assert reply.headers["cache-control"] == "no-cache"
 
 
 async def test_the_console_takes_no_other_method_and_is_not_documented(api: Api) -> None:
@@ -95,15 +103,32 @@ async def test_the_console_counts_as_what_is_asked_for_without_a_key(
     assert statuses == [200, 200, 429]
 
 
-def test_what_the_page_begins_with_is_loaded_at_once() -> None:
-    folder = STATIC / "js"
-    needed, left = set[Path](), [folder / "app.js"]
+def needed(*modules: Path) -> set[Path]:
+    """These and all that they import."""
+    found, left = set(modules), list(modules)
     while left:
         module = left.pop()
-        found = re.findall(r'^import [^;]*?from "([^"]+)"', module.read_text(), re.MULTILINE)
-        left += {(module.parent / each).resolve() for each in found} - needed
-        needed |= set(left)
+        imported = re.findall(r'^import [^;]*?from "([^"]+)"', module.read_text(), re.MULTILINE)
+        left += {(module.parent / each).resolve() for each in imported} - found
+        found |= set(left)
+    return found
 
-    preloaded = re.findall(r'modulepreload" href="/console/assets/js/([^"]+)"', (STATIC / PAGE).read_text())
 
-    assert set(preloaded) == {each.relative_to(folder).as_posix() for each in needed}
+def pages() -> Sequence[tuple[str, str]]:
+    """Addresses below `/console`, and the names of their modules, as the console itself finds them."""
+    rows = re.findall(r'\["/console([^"]*)", "(\w+)"\]', (STATIC / "js" / "router.js").read_text())
+    return [(address.replace(":id", "job_1"), name) for address, name in rows]
+
+
+@pytest.mark.parametrize(("address", "name"), [*pages(), ("/spend", None)])
+async def test_a_page_loads_at_once_all_that_it_begins_with(api: Api, address: str, name: str | None) -> None:
+    folder = STATIC / "js"
+    modules = [folder / "app.js", *([folder / "pages" / f"{name}.js"] if name else [])]
+
+    page = (await api("GET", f"/console{address}")).raw.decode()
+
+    below = f"/console/assets/{read_assets().version}/js/"
+    preloaded = re.findall(rf'modulepreload" href="{below}([^"]+)"', page)
+    expected = needed(*modules) - {folder / "app.js"}
+    assert sorted(preloaded) == sorted(each.relative_to(folder).as_posix() for each in expected)
+    assert f'src="{below}app.js"' in page

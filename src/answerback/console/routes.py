@@ -6,14 +6,15 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from answerback.console.assets import PAGE, Asset, read_assets
+from answerback.console.assets import Asset, read_assets
 from answerback.http.openapi import KEYLESS
 from answerback.kernel.errors import NotFound
 
 HOME = "/console"
 ANY_PAGE = HOME + "/{path:path}"
 ASSETS = "assets/"
-"""Below this the files are; every other address is the page, which finds out by itself what it is to show."""
+"""Below this and a version the files are; every other address is the page, which finds out by itself what it is to
+show."""
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -23,9 +24,10 @@ HEADERS: Mapping[str, str] = {
     "Content-Security-Policy": POLICY,
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
-    # Asks each time whether the file is still the same: after an upgrade no page is made of files of two versions.
-    "Cache-Control": "no-cache",
 }
+ASKED_AGAIN = "no-cache"
+STAYS = "public, max-age=31536000, immutable"
+"""Of a file at the address of its version: after an upgrade the page names others."""
 
 
 def router() -> APIRouter:
@@ -34,24 +36,26 @@ def router() -> APIRouter:
     assets = read_assets()
 
     async def console(request: Request) -> Response:
-        return _served(request, assets[PAGE])
+        return _served(request, assets.page(""), ASKED_AGAIN)
 
     async def console_page(request: Request) -> Response:
         path: str = request.path_params["path"]
         if not path.startswith(ASSETS):
-            return _served(request, assets[PAGE])
-        asset = assets.get(path.removeprefix(ASSETS))
+            return _served(request, assets.page(path), ASKED_AGAIN)
+        version, _, name = path.removeprefix(ASSETS).partition("/")
+        asset = assets.files.get(name)
         if asset is None:
             raise NotFound("the console has no such file")
-        return _served(request, asset)
+        # A page of before an upgrade goes on with what is there now.
+        return _served(request, asset, STAYS if version == assets.version else ASKED_AGAIN)
 
     for path, endpoint in ((HOME, console), (ANY_PAGE, console_page)):
         routes.add_api_route(path, endpoint, include_in_schema=False, openapi_extra=KEYLESS)
     return routes
 
 
-def _served(request: Request, asset: Asset) -> Response:
-    headers = {**HEADERS, "ETag": asset.etag}
+def _served(request: Request, asset: Asset, cached: str) -> Response:
+    headers = {**HEADERS, "Cache-Control": cached, "ETag": asset.etag}
     if asset.etag in _known(request):
         return Response(status_code=304, headers=headers)
     return Response(asset.content, 200, headers, asset.media_type)
