@@ -9,7 +9,7 @@ at in one request is bounded, so that its page may be short, or empty, and not t
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import bindparam, func, literal_column, select
@@ -114,13 +114,13 @@ def list_jobs(
     sizes = {row.id: row.size for row in (yield SIZES(ids=json.dumps(shown)))}
     shown = shown[: fitting((sizes.get(each, 0) for each in shown), limit)]
     rows = yield SHOWN(ids=json.dumps(shown))
-    owed = {delivery.job_id: delivery for delivery in (yield from own_deliveries(tx, shown))}
-    found = [record_of(row, kinds, tx, beginning_of) for row in sorted(rows, key=lambda row: row.id, reverse=True)]
-    records = [record for record in found if _is_wanted(record, wanted)]
-    with_deliveries = [
-        replace(each, deliveries=(owed[each.job.id],)) if each.job.id in owed else each for each in records
+    owed = {delivery.job_id: (delivery,) for delivery in (yield from own_deliveries(tx, shown))}
+    found = [
+        record_of(row, kinds, tx, beginning_of, owed.get(row.id, ()))
+        for row in sorted(rows, key=lambda row: row.id, reverse=True)
     ]
-    return JobRecords(with_deliveries, shown[-1] if len(ids) > len(shown) else reached)
+    records = [record for record in found if _is_wanted(record, wanted)]
+    return JobRecords(records, shown[-1] if len(ids) > len(shown) else reached)
 
 
 def _find(tx: Transaction, wanted: JobFilter, before: str, limit: int) -> Operation[tuple[list[str], str | None]]:

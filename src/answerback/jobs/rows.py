@@ -15,6 +15,7 @@ from answerback.kernel.errors import Failure
 from answerback.kernel.json import Json
 from answerback.queue.attempts import attempts_of
 from answerback.queue.states import state_of
+from answerback.webhooks.model import DeliveryRecord
 
 JOB_COLUMNS = (
     jobs.c.id,
@@ -121,7 +122,13 @@ def beginning_of(result: str) -> Json:
         return {}
 
 
-def record_of(row: Row, kinds: Registry, tx: Transaction, read_result: Callable[[str], Json] = json.loads) -> JobRecord:
+def record_of(
+    row: Row,
+    kinds: Registry,
+    tx: Transaction,
+    read_result: Callable[[str], Json] = json.loads,
+    deliveries: tuple[DeliveryRecord, ...] = (),
+) -> JobRecord:
     """Converts times of the scheduling clock to the wall clock, by the present difference of the two."""
     kind, job = job_of(row, kinds)
     state, failure = state_of(JobState, row.state), failure_of(row.error)
@@ -145,6 +152,7 @@ def record_of(row: Row, kinds: Registry, tx: Transaction, read_result: Callable[
         claimed_at=row.claimed_at,
         attempts=attempts_of(row.attempts),
         attempts_made=row.attempts_made,
+        deliveries=deliveries,
     )
 
 

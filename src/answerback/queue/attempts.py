@@ -70,6 +70,9 @@ def entry(report: Report, at: int) -> str:
 
 def attempts_of(stored: str) -> tuple[Attempt, ...]:
     """The attempts as a row holds them, oldest first."""
+    if stored == "[]":
+        # As all rows of a list, which reads none.
+        return ()
     return tuple(Attempt(**each) for each in json.loads(stored))
 
 
