@@ -103,6 +103,18 @@ async def test_nobody_signs_in_without_a_valid_key(api: Api, key: str | None) ->
     assert (reply.status, reply.headers.get("set-cookie")) == (401, None)
 
 
+@pytest.mark.parametrize("key", [None, "wrong"])
+async def test_a_browser_may_ask_whether_it_is_signed_in_without_an_error(api: Api, key: str | None) -> None:
+    cookie = {} if key is None else {"cookie": f"{NAME}={key}"}
+
+    asked = await api("GET", "/v1/session?optional=true", **cookie)
+
+    assert (asked.status, asked.raw, asked.headers["cache-control"]) == (204, b"", "no-store")
+    assert (await api("GET", "/v1/session", **cookie)).status == 401
+    known = await api("GET", "/v1/session?optional=true", CLIENT)
+    assert known.raw == (await api("GET", "/v1/session", CLIENT)).raw
+
+
 async def test_a_key_in_the_header_wins_over_the_cookie(api: Api) -> None:
     signed_in = await sign_in(api, OPERATOR)
 

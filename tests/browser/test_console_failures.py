@@ -7,6 +7,9 @@ from storefront import Shop
 NOBODY = "0" * 32
 ALL_TENANTS = "?tenant=*"
 
+A_WHILE_MS = 31_000
+"""Longer than pages wait before they read again."""
+
 
 @pytest.mark.parametrize(
     ("address", "status", "said", "way"),
@@ -57,12 +60,15 @@ async def test_a_page_needs_no_list_of_models(visitor: Visitor, address: str) ->
 async def test_what_is_not_the_newest_says_so_until_it_is(browser: Browser, running: Shop) -> None:
     async with browser.visit(running.service.url, await running.new_key()) as visitor:
         visitor.expected += ["ERR_INTERNET_DISCONNECTED", "ERR_NETWORK"]
+        await visitor.page.clock.install()
         page = await visitor.open("/console/models")
         await visitor.sees("Providers")
 
         await visitor.context.set_offline(offline=True)
+        await page.clock.run_for(A_WHILE_MS)
         await page.get_by_role("status").filter(has_text="The service cannot be reached.").wait_for()
         await visitor.role("table", "Providers").wait_for()
         await visitor.context.set_offline(offline=False)
+        await page.clock.run_for(A_WHILE_MS)
 
         await page.get_by_text("The service cannot be reached.").wait_for(state="detached")

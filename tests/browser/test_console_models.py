@@ -92,3 +92,17 @@ async def test_models_are_measured_and_compared(visitor: Visitor, running: Shop)
     assert sum(call.user == "Do you ship to Norway?" and call.model == MODEL for call in running.llm.calls) >= 2
     await visitor.role("button", "Show benchmark").wait_for()
     assert await visitor.faults() == []
+
+
+async def test_a_misspelt_model_is_refused_before_others_are_measured(visitor: Visitor, running: Shop) -> None:
+    visitor.expected.append("400")
+    prompt = "Which kettle is misspelt?"
+    page = await visitor.open("/console/models")
+    await page.locator(f"#models option[value='{MODEL}']").wait_for(state="attached")
+    await page.get_by_label("Models", exact=True).fill(f"{MODEL}, openai/gpt-5-mimi")
+    await page.get_by_label("Prompts").fill(prompt)
+
+    await visitor.role("button", "Run").click()
+
+    await visitor.sees("there is no model 'openai/gpt-5-mimi'")
+    assert not [call for call in running.llm.calls if call.user == prompt]

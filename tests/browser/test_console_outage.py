@@ -5,6 +5,10 @@ from browsing import Browser, Visitor
 from playwright.async_api import expect
 from storefront import OPERATOR, shop
 
+INTERRUPTED = "connection to the service is interrupted"
+A_WHILE_MS = 8_000
+"""Longer than pages wait between their looks at what may have changed."""
+
 
 @pytest.mark.parametrize("name", ["Models", "Receivers"])
 async def test_a_page_that_could_not_be_loaded_comes_once_the_service_answers(visitor: Visitor, name: str) -> None:
@@ -25,23 +29,21 @@ async def test_a_page_that_could_not_be_loaded_comes_once_the_service_answers(vi
 async def test_a_page_that_is_live_says_when_it_is_not(browser: Browser) -> None:
     async with shop() as running, browser.visit(running.service.url, OPERATOR) as visitor:
         visitor.expected.append("net::ERR_")
+        await visitor.page.clock.install()
         page = await visitor.open("/console")
         await page.get_by_text("Live", exact=True).wait_for()
         await visitor.sees("Open jobs")
         await visitor.sees("No jobs yet")
 
         await running.service.kill()
+        await page.get_by_text("Connecting…").wait_for()
+        await page.clock.run_for(A_WHILE_MS)
 
         await page.get_by_role("status").filter(has_text="connection to the service is interrupted").wait_for()
         await visitor.sees("Open jobs")
         await running.service.start()
         await page.get_by_text("connection to the service is interrupted").wait_for(state="detached")
         await page.get_by_text("Live", exact=True).wait_for()
-
-
-INTERRUPTED = "connection to the service is interrupted"
-A_WHILE_MS = 8_000
-"""Longer than pages wait between their looks at what may have changed."""
 
 
 async def test_every_page_says_that_the_service_is_down_until_it_is_back(browser: Browser) -> None:

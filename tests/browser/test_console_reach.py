@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import pytest
 from browsing import Browser, Visitor
 from playwright.async_api import Page
 from storefront import OPERATOR, Shop
@@ -12,18 +11,17 @@ from answerback.testing import behaviours
 PAGES = ("/console/playground", "/console/jobs", "/console/responses", "/console/keys")
 
 
-@pytest.mark.parametrize(("scheme", "width"), [("light", 390), ("dark", 320)])
-async def test_pages_have_no_serious_fault_on_a_phone(
-    browser: Browser, running: Shop, day: Sequence[str], scheme: str, width: int
-) -> None:
-    phone = {"viewport": {"width": width, "height": 844}, "color_scheme": scheme}
+async def test_pages_have_no_serious_fault_on_a_dark_phone(browser: Browser, running: Shop, day: Sequence[str]) -> None:
+    phone = {"viewport": {"width": 320, "height": 844}, "color_scheme": "dark"}
     async with browser.visit(running.service.url, OPERATOR, **phone) as visitor:
         for path in (*PAGES, f"/console/jobs/{day[3]}"):
             page = await visitor.open(path)
             await page.locator(".card").first.wait_for()
 
             assert await visitor.faults() == [], path
-            assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+            for width in (390, 320):
+                await page.set_viewport_size({"width": width, "height": 844})
+                assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), (path, width)
         await visitor.role("button", "Menu").click()
         await page.get_by_role("navigation", name="Pages", exact=True).get_by_role("link", name="Jobs").click()
         await page.get_by_role("navigation", name="Pages", exact=True).wait_for(state="hidden")
@@ -69,7 +67,6 @@ async def test_the_keyboard_goes_on_from_where_it_was(browser: Browser, running:
     running.receiver.on("/closed", behaviours.gone())
     job = await running.say("Is the kettle BPA-free?", key=key, path="/closed")
     async with browser.visit(running.service.url) as visitor:
-        visitor.expected.append("401")
         page = await visitor.open(f"/console/jobs/{job}")
         await page.keyboard.type(key)
         await page.keyboard.press("Enter")

@@ -1,8 +1,9 @@
 """Signing a browser in, and what a client may know of itself and of the service."""
 
 from dataclasses import dataclass
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
@@ -10,7 +11,7 @@ from starlette.responses import Response
 from answerback.accounts.auth import Authenticator, key_in
 from answerback.accounts.session_cookie import cookie_with, is_of_this_origin, no_cookie
 from answerback.http.openapi import KEYLESS
-from answerback.http.openapi_parts import KEY_ERRORS, errors
+from answerback.http.openapi_parts import KEY_ERRORS, QUERY_ERRORS, errors
 from answerback.http.responses import NO_STORE, respond
 from answerback.kernel.errors import Unauthorized
 
@@ -18,6 +19,11 @@ PATH = "/v1/session"
 SET_COOKIE = {
     "Set-Cookie": {"description": "`answerback_key=…; HttpOnly; Path=/; SameSite=Strict`", "schema": {"type": "string"}}
 }
+
+SHOWN: dict[int | str, dict[str, Any]] = {**QUERY_ERRORS, 204: {"description": "Nobody, where that is `optional`"}}
+Optional = Annotated[
+    bool, Query(description="Answer 204 in place of 401 where no valid key is sent: browsers log each 401 as an error.")
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +68,15 @@ def router(authenticator: Authenticator, about: About) -> APIRouter:
 
 
 def _add_show(routes: APIRouter, authenticator: Authenticator, about: About) -> None:
-    @routes.get(PATH, summary="Who am I?", response_model=SessionBody, responses=KEY_ERRORS)
-    async def get_session_of_caller(request: Request) -> Response:
+    @routes.get(PATH, summary="Who am I?", response_model=SessionBody, responses=SHOWN)
+    async def get_session_of_caller(request: Request, optional: Optional = False) -> Response:
         """The caller's tenant and key, and the service it called. It does not count against the rate."""
-        caller = await authenticator.polling_caller(request)
+        try:
+            caller = await authenticator.polling_caller(request)
+        except Unauthorized:
+            if not optional:
+                raise
+            return Response(status_code=204, headers=NO_STORE)
         key = None if caller.key_id is None else SessionKey(id=caller.key_id, name=caller.key_name or caller.key_id)
         body = SessionBody(
             tenant=caller.tenant_id,

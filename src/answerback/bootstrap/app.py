@@ -224,7 +224,7 @@ def _routers(service: Service, idempotent: Idempotent) -> tuple[APIRouter, ...]:
         providers.router(service.providers, authenticator),
         overview.router(service.overviews, service.providers, answering, authenticator),
         feed_routes.router(service.feeds, service.overviews, service.jobs, service.providers, answering, authenticator),
-        inbox_routes.router(service.inbox, stores.inbox, authenticator.tenant),
+        inbox_routes.router(service.inbox, stores.inbox, authenticator.tenant, authenticator.polling_tenant),
         health.router(_readiness(service), service.provider.name, settings.mock),
         metrics.router(
             service.depths,

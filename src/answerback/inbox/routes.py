@@ -58,12 +58,23 @@ class Taken(BaseModel):
     received: Literal[True]
 
 
-def router(inbox: Inbox, store: InboxStore, tenant_of: TenantOf) -> APIRouter:
+def router(inbox: Inbox, store: InboxStore, tenant_of: TenantOf, polling_tenant_of: TenantOf) -> APIRouter:
     """`/v1/inbox` and `/inbox/{token}`"""
     routes = APIRouter(tags=["inbox"])
+    _add_list(routes, store, polling_tenant_of)
     _add_own(routes, inbox, store, tenant_of)
     _add_receive(routes, inbox)
     return routes
+
+
+def _add_list(routes: APIRouter, store: InboxStore, polling_tenant_of: TenantOf) -> None:
+    @routes.get("/v1/inbox", summary="What came to your inbox", response_model=InboxPage, responses=QUERY_ERRORS)
+    async def list_inbox(request: Request, limit: Limit = DEFAULT_LIMIT) -> Response:
+        """The newest callbacks with their headers and bodies, and whether their signatures are right. It does not count
+        against the rate."""
+        tenant_id = await polling_tenant_of(request)
+        found = await store.list(tenant_id, limit or DEFAULT_LIMIT)
+        return respond(200, InboxPage(items=list(map(_body, found))))
 
 
 def _add_own(routes: APIRouter, inbox: Inbox, store: InboxStore, tenant_of: TenantOf) -> None:
@@ -75,13 +86,6 @@ def _add_own(routes: APIRouter, inbox: Inbox, store: InboxStore, tenant_of: Tena
         one address of its own that the service delivers to. Others may post there, too."""
         tenant_id = await tenant_of(request)
         return respond(200, InboxAddress(url=await inbox.address(tenant_id)))
-
-    @routes.get("/v1/inbox", summary="What came to your inbox", response_model=InboxPage, responses=QUERY_ERRORS)
-    async def list_inbox(request: Request, limit: Limit = DEFAULT_LIMIT) -> Response:
-        """The newest callbacks with their headers and bodies, and whether their signatures are right."""
-        tenant_id = await tenant_of(request)
-        found = await store.list(tenant_id, limit or DEFAULT_LIMIT)
-        return respond(200, InboxPage(items=list(map(_body, found))))
 
     @routes.delete(
         "/v1/inbox",

@@ -50,7 +50,7 @@ export class FeedSource {
 
   /** Whether the service answers at all. */
   async #ask(source) {
-    const asked = fetch("/v1/session", { cache: "no-store", signal: AbortSignal.timeout(ANSWER_MS) });
+    const asked = fetch("/v1/session?optional=true", { cache: "no-store", signal: AbortSignal.timeout(ANSWER_MS) });
     const answers = await asked.then(() => true, () => false);
     if (source !== this.#source || source.readyState !== EventSource.OPEN) return;
     this.#report({ state: answers ? "live" : "lost" });

@@ -16,9 +16,12 @@ export class Session {
     Object.assign(this, facts);
   }
 
-  /** Raises ApiError: 401 where a key is needed. */
+  /** Raises ApiError: 401 where a key is needed, which is asked so that a browser logs no error. */
   static async current() {
-    return new Session(await get("/v1/session"));
+    const facts = await get("/v1/session", { optional: true });
+    if (facts) return new Session(facts);
+    dispatchEvent(new CustomEvent("signed-out"));
+    throw new ApiError(401, "unauthorized", "This service asks for a key.");
   }
 
   /** Raises ApiError: 401 for a key that is not valid. */

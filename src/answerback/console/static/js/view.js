@@ -7,6 +7,8 @@ const PATIENCE_MS = 4000;
 /** How long a change waits until it is shown by what is `live`. */
 const SOON_MS = 2000;
 const REREAD_MS = 10_000;
+/** The longest that a change waits while changes do not stop. */
+const LATE_MS = 16_000;
 const INTERRUPTED = "The connection to the service is interrupted. What is shown may have changed.";
 
 export class View {
@@ -74,16 +76,30 @@ export class View {
     }
   }
 
-  /** Reads again now and then, when the page is looked at again, and, unless it `isSlow`, soon after jobs moved. */
+  /**
+   * Reads again now and then, when the page is looked at again, and, unless it `isSlow`, soon after jobs moved; less and
+   * less often while they do not stop.
+   */
   live(read, { isSlow = false } = {}) {
     let due = Date.now() + REREAD_MS;
-    const move = () => (due = 0);
-    document.addEventListener("visibilitychange", move, { signal: this.signal });
-    addEventListener("focus", move, { signal: this.signal });
+    let apart = SOON_MS;
+    let readAt = 0;
+    let movedAt = 0;
+    const look = () => (due = 0);
+    const move = () => {
+      const now = Date.now();
+      if (now - movedAt > 2 * SOON_MS) apart = SOON_MS;
+      movedAt = now;
+      due = Math.min(due, readAt + apart);
+    };
+    document.addEventListener("visibilitychange", look, { signal: this.signal });
+    addEventListener("focus", look, { signal: this.signal });
     if (!isSlow) this.feed.addEventListener("jobs", move, { signal: this.signal });
     this.every(SOON_MS, async () => {
       if (Date.now() < due) return null;
-      due = Date.now() + REREAD_MS;
+      readAt = Date.now();
+      apart = Math.min(2 * apart, LATE_MS);
+      due = readAt + (movedAt > readAt - 2 * SOON_MS ? Math.max(apart, REREAD_MS) : REREAD_MS);
       await read();
     });
   }

@@ -102,7 +102,8 @@ function live(view, last, read, join) {
     const soon = last.requests === 1 && (gap || isFiltered(view));
     if (!stale) apart = 0;
     if (!stale || isOld() || Date.now() - last.at < (soon ? apart : REREAD_MS * last.requests)) return null;
-    apart = Math.min(2 * Math.max(apart, SOON_MS), REREAD_MS);
+    // Without filters the newest are on the page already.
+    apart = Math.min(2 * Math.max(apart, SOON_MS), isFiltered(view) ? REREAD_MS : 2 * REREAD_MS);
     stale = gap = false;
     await read().catch((error) => {
       stale = true;

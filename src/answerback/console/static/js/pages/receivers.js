@@ -33,8 +33,9 @@ export async function page(view) {
     {},
     h("table.cards", { "aria-label": "Receivers" }, h("thead", {}, h("tr", {}, heads)), parts.body),
   );
-  let items = [];
-  const again = (server) => resend(view, server, parts.progress, { tenant, items });
+  /** What is shown; `read` shows it anew, and calls `drawn`. */
+  const receivers = { items: [], read: null, drawn: () => null };
+  const again = (server) => resend(view, server, parts.progress, { tenant, receivers });
   const lead =
     "Each server that your callbacks go to. One that is down holds up no other; what it is owed is sent again for days.";
   const act = h("button.button.primary", { type: "button", onclick: () => again("") }, "Resend all that failed");
@@ -45,18 +46,20 @@ export async function page(view) {
   );
   const others = othersToo(view);
   let own = null;
-  const read = async () => {
-    ({ items } = await get("/v1/receivers", { tenant }, view.signal));
+  receivers.read = async () => {
+    const { items } = await get("/v1/receivers", { tenant }, view.signal);
+    receivers.items = items;
     draw(parts, items, { again, tenant, others });
     act.disabled = !items.some(isOwed);
     own?.drawHealth(items);
+    receivers.drawn();
   };
-  await read();
-  view.live(read);
+  await receivers.read();
+  view.live(receivers.read);
   if (tenant && tenant !== view.session.tenant) return;
   own = await endpoints(view);
   view.live(own.read, { isSlow: true });
-  own.drawHealth(items);
+  own.drawHealth(receivers.items);
   fill(parts.more, own.element, secret());
 }
 

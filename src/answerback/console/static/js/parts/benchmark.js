@@ -76,13 +76,13 @@ function formOf(session, start) {
 
 /** Measures one model after the other. The service ends a benchmark whose client is gone: closing the page asks first. */
 async function run({ signal }, asked, progress, results, readPast) {
-  const reports = [];
+  const reports = new Map();
   const stay = (event) => event.preventDefault();
   addEventListener("beforeunload", stay);
   try {
-    for (const model of asked.names) {
-      reports.push(await measured(signal, model, asked, progress));
-      fill(results, compared(reports));
+    for (const model of unlistedFirst(asked.names)) {
+      reports.set(model, await measured(signal, model, asked, progress));
+      fill(results, compared(asked.names.filter((name) => reports.has(name)).map((name) => reports.get(name))));
     }
     fill(progress);
   } catch (error) {
@@ -91,6 +91,12 @@ async function run({ signal }, asked, progress, results, readPast) {
     removeEventListener("beforeunload", stay);
   }
   await readPast(signal);
+}
+
+/** A name that is misspelt is refused before the others have been measured. */
+function unlistedFirst(names) {
+  const listed = new Set([...document.querySelectorAll("#models option")].map(({ value }) => value));
+  return [...names].sort((one, other) => listed.has(one) - listed.has(other));
 }
 
 async function measured(signal, model, asked, progress) {

@@ -1,6 +1,6 @@
 /** Sending again all callbacks that match: how many there are before, what became of them after. */
 
-import { get, newKey, post } from "../api.js";
+import { newKey, post } from "../api.js";
 import { fill, h } from "../dom.js";
 import { counted, number, serverOf } from "../format.js";
 import { ask, submitter } from "./dialog.js";
@@ -21,11 +21,11 @@ const ASK_MS = 250;
 const REREAD_MS = 2000;
 
 /**
- * Asks which; then shows in `place` what becomes of them. `server` is where they go, empty for all; `items` are the
- * receivers, and `tenant` is whose, null for the reader's own.
+ * Asks which; then shows in `place` what becomes of them. `server` is where they go, empty for all; `receivers` are
+ * those that the page shows (see there), and `tenant` is whose, null for the reader's own.
  */
-export async function resend(view, server, place, { tenant, items }) {
-  const at = sumAt(items, server);
+export async function resend(view, server, place, { tenant, receivers }) {
+  const at = sumAt(receivers.items, server);
   const state = select(STATES, at.waiting && !at.dead ? "pending" : "dead", { name: "status" });
   const url = input({ name: "url", value: server, placeholder: "Any URL" });
   const age = select(AGES, "", { name: "age" });
@@ -37,9 +37,10 @@ export async function resend(view, server, place, { tenant, items }) {
   const counter = counting(count, submit, body, tenant);
   const form = h("div.form", { oninput: () => counter.soon() }, fields);
   counter.soon();
-  const owed = () => owedAt(view, url.value.trim(), tenant);
+  const owed = () => sumAt(receivers.items, url.value.trim());
   const act = async () => {
-    const before = await owed();
+    await receivers.read();
+    const before = owed();
     const headers = { "Idempotency-Key": newKey() };
     const { resent } = await post("/v1/deliveries/resend", body(), { query: { tenant }, headers });
     return { resent, others: othersOf(before, state.value, resent) };
@@ -47,7 +48,7 @@ export async function resend(view, server, place, { tenant, items }) {
   const done = await ask({ title: "Resend callbacks", body: form, submit, act });
   if (done === null) return;
   toast(`${counted(done.resent, "callback")} will be sent again.`);
-  if (done.resent) progress(view, place, done, owed);
+  if (done.resent) progress(view, place, done, { owed, receivers });
 }
 
 function asked(status, url, hours) {
@@ -82,11 +83,6 @@ function counting(count, submit, body, tenant) {
   return { soon };
 }
 
-async function owedAt(view, prefix, tenant) {
-  const { items } = await get("/v1/receivers", { tenant }, view.signal);
-  return sumAt(items, prefix);
-}
-
 /** How many callbacks wait or are being sent, and how many are dead, at the receivers whose URLs begin so. */
 function sumAt(items, prefix) {
   const theirs = items.filter(({ url }) => prefix.startsWith(serverOf(url)) || serverOf(url).startsWith(prefix));
@@ -99,8 +95,8 @@ function othersOf({ waiting, dead }, state, resent) {
   return state === "dead" ? { waiting, dead: Math.max(0, dead - resent) } : { waiting: waiting - resent, dead };
 }
 
-/** Until none of them waits any more. */
-function progress(view, place, { resent, others }, owed) {
+/** Until none of them waits any more; it says what the rows say. */
+function progress(view, place, { resent, others }, { owed, receivers }) {
   const bar = h("progress.progress", { max: resent, value: 0, "aria-label": "Callbacks sent again" });
   const words = h("p", { role: "status" }, `${counted(resent, "callback")} sent again`);
   const close = h("button.button.plain.tight", { type: "button", onclick: () => fill(place) }, "Close");
@@ -112,15 +108,19 @@ function progress(view, place, { resent, others }, owed) {
       h("div.card-body.stack", {}, h("div.row.between", {}, words, close), bar),
     ),
   );
-  view.every(REREAD_MS, async () => {
-    const now = await owed();
+  let waiting = resent;
+  receivers.drawn = () => {
+    const now = owed();
     const failed = Math.min(resent, Math.max(0, now.dead - others.dead));
-    const waiting = Math.min(resent - failed, Math.max(0, now.waiting - others.waiting));
+    waiting = Math.min(resent - failed, Math.max(0, now.waiting - others.waiting));
     const delivered = resent - failed - waiting;
     bar.value = resent - waiting;
     const parts = [[delivered, "delivered"], [failed, "failed again"], [waiting, "waiting"]];
     const said = parts.filter(([n, what]) => n || what === "delivered").map(([n, what]) => `${number(n)} ${what}`);
     fill(words, `${counted(resent, "callback")} sent again: ${said.join(", ")}`);
+  };
+  view.every(REREAD_MS, async () => {
+    await receivers.read();
     return waiting > 0 && bar.isConnected;
   });
 }
