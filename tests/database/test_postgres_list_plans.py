@@ -8,7 +8,7 @@ import asyncpg
 import pytest
 
 from answerback.database.postgres.driver import DIALECT
-from answerback.database.postgres.session import NO_LOCK_TIMEOUT
+from answerback.database.postgres.session import IN_TRANSACTION
 from databases import PostgresDatabase, own_database
 from generic_plans import plan
 from hot_statements import HOT
@@ -76,7 +76,7 @@ async def filled(server_database: PostgresDatabase) -> AsyncIterator[Any]:
 )
 async def test_a_list_reads_its_index_in_order(filled: Any, name: str, index: str, as_the_runner: bool) -> None:
     if as_the_runner:
-        await filled.execute(NO_LOCK_TIMEOUT)
+        await filled.execute(IN_TRANSACTION)
 
     found = await plan(filled, name)
 
@@ -95,7 +95,7 @@ async def test_a_list_reads_its_index_in_order(filled: Any, name: str, index: st
     ],
 )
 async def test_a_count_reads_what_it_counts(filled: Any, name: str, index: str) -> None:
-    await filled.execute(NO_LOCK_TIMEOUT)
+    await filled.execute(IN_TRANSACTION)
 
     found = await plan(filled, name)
 

@@ -7,9 +7,9 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from answerback.database.postgres.session import NO_LOCK_TIMEOUT
+from answerback.database.postgres.session import IN_TRANSACTION
 from databases import own_database
-from generic_plans import plan
+from generic_plans import AT_ONCE, plan
 from hot_statements import HOT
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -28,7 +28,7 @@ async def connection(postgres_server: str) -> AsyncIterator[Any]:
 @pytest_asyncio.fixture(loop_scope="module")
 async def planner(connection: Any) -> AsyncIterator[Any]:
     """The connection in a transaction with the runner's settings, of which nothing stays."""
-    await connection.execute(f"BEGIN; {NO_LOCK_TIMEOUT}")
+    await connection.execute(f"BEGIN; {IN_TRANSACTION}")
     yield connection
     await connection.execute("ROLLBACK")
     await connection.execute("DEALLOCATE ALL")
@@ -40,6 +40,17 @@ async def test_no_hot_statement_reads_a_whole_table(planner: Any, name: str) -> 
 
     assert "Seq Scan" not in found, found
     assert "Parallel" not in found, found
+
+
+@pytest.mark.parametrize("name", AT_ONCE)
+async def test_a_statement_of_a_group_finds_each_row_by_its_key(planner: Any, name: str) -> None:
+    """In the order of the group, which is that in which every transaction locks rows."""
+    found = await plan(planner, name, of_group=True)
+
+    assert "Seq Scan" not in found, found
+    if found.startswith("Update"):
+        first, second = (line.strip() for line in found.splitlines()[2:4])
+        assert (first.startswith("->  Function Scan on"), "_pkey on" in second) == (True, True), found
 
 
 @pytest.mark.parametrize(

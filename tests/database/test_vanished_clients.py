@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import asyncpg
 import pytest
 
-from answerback.database.postgres.session import NO_LOCK_TIMEOUT
+from answerback.database.postgres.session import IN_TRANSACTION
 from answerback.testing.backends import PostgresServer
 from chaos.link import Link
 from servers import private
@@ -26,7 +26,7 @@ def server() -> Iterator[PostgresServer]:
 
 def impatient_settings() -> str:
     """The settings of a transaction, with timeouts of one second."""
-    settings = NO_LOCK_TIMEOUT
+    settings = IN_TRANSACTION
     for name, seconds in LONG.items():
         production = f"'{name}', '{seconds}'"
         assert production in settings

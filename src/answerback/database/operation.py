@@ -32,6 +32,10 @@ class Statement:
     `only_locks`: its only effect are locks; its parameters are lists of what to lock, and it returns nothing. SQLite,
     which has one writer at a time, leaves it out.
 
+    `key` names parameters too: PostgreSQL runs a batch as one statement if no two of it are alike in these, where None
+    is like nothing. So each must change rows of its own, and may not depend on what the others change. An INSERT that
+    returns anything then returns the `id` that it was given.
+
     RETURNING, and an INSERT that selects its row, make SQLite build a table each time, which costs as much as the rest
     of a small statement. A clause without them stands beside that of PostgreSQL, which says what is returned. Either
     `read_back` selects that afterwards, if the clause changed a row; or `computed` selects it before, and the clause
@@ -44,6 +48,7 @@ class Statement:
         *,
         postgresql: ClauseElement | None = None,
         by: tuple[str, ...] = (),
+        key: tuple[str, ...] = (),
         only_locks: bool = False,
         computed: ClauseElement | None = None,
         read_back: ClauseElement | None = None,
@@ -51,6 +56,7 @@ class Statement:
         self.clause = clause
         self.postgresql = clause if postgresql is None else postgresql
         self.by = by
+        self.key = key
         self.only_locks = only_locks
         self.computed = computed
         self.read_back = read_back

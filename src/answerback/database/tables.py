@@ -13,7 +13,6 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     Column,
-    ForeignKey,
     ForeignKeyConstraint,
     Index,
     Integer,
@@ -66,6 +65,12 @@ def _when(predicate: str, compared: str | None = None) -> dict[str, Any]:
 def _comparing(column: str) -> dict[str, Any]:
     """As `_when`, for an index of all rows."""
     return {"postgresql_where": text(f"{column} IS NOT NULL")}
+
+
+def _belongs_to(column: str, owner: str) -> ForeignKeyConstraint:
+    """On SQLite only, which checks it for little. PostgreSQL would read and lock the owner's row for each row inserted,
+    which its transaction has locked already, and read all jobs where a conversation goes."""
+    return ForeignKeyConstraint([column], [owner]).ddl_if(dialect="sqlite")
 
 
 tenants = Table(
@@ -147,11 +152,12 @@ once they are deleted. Items of the latter stay as long as the conversation, oth
 conversation_items = Table(
     "conversation_items",
     metadata,
-    Column("conversation_id", BigInteger, ForeignKey("conversations.id"), primary_key=True),
+    Column("conversation_id", BigInteger, primary_key=True),
     Column("position", BigInteger, primary_key=True),
     Column("job_id", Text, nullable=False),
     Column("items", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    _belongs_to("conversation_id", "conversations.id"),
     Index("conversation_items_added", "job_id", **_when(ADDED)),
     sqlite_with_rowid=False,
 )
@@ -193,8 +199,7 @@ jobs = Table(
     Column("finished_at", BigInteger),
     Column("traceparent", Text),
     Column("erase_at", BigInteger),
-    # On SQLite only: no index has all jobs by conversation, so PostgreSQL would read the table to check it.
-    ForeignKeyConstraint(["conversation_id"], ["conversations.id"]).ddl_if(dialect="sqlite"),
+    _belongs_to("conversation_id", "conversations.id"),
     Index("jobs_ready", "queue", "rank", **_when("state = 'queued'", compared="rank")),
     Index("jobs_ready_of_tenant", "queue", "tenant_id", "rank", **_when("state = 'queued'", compared="tenant_id")),
     Index("jobs_running", "queue", "rank", **_when("state = 'running'")),
@@ -251,7 +256,7 @@ deliveries = Table(
     "deliveries",
     metadata,
     Column("id", Text, primary_key=True),
-    Column("job_id", Text, ForeignKey("jobs.id"), nullable=False),
+    Column("job_id", Text, nullable=False),
     Column("event_type", Text, nullable=False),
     Column("endpoint_id", Text),
     Column("destination", Text, nullable=False),
@@ -275,6 +280,7 @@ deliveries = Table(
     Column("delivered_at", BigInteger),
     Column("traceparent", Text),
     Column("body", LargeBinary, nullable=False),
+    _belongs_to("job_id", "jobs.id"),
     Index("deliveries_event", "job_id", "event_type", "destination", unique=True),
     Index(
         "deliveries_order",

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Select, and_, bindparam, case, exists, func, literal_column, select
+from sqlalchemy import ColumnElement, Select, and_, bindparam, case, exists, false, func, literal_column, or_, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from answerback.database.operation import BatchPlan, Operation, Row, Statement, Transaction
@@ -68,22 +68,27 @@ _GIVEN = (
 _given = {column: bound(jobs.c[column]) for column in _GIVEN}
 
 
-def _born(larger: Any) -> Select[Any]:
+def _born(larger: Any, *, among_others: bool) -> Select[Any]:
     """A held job gets its rank when it is released. One with an offer is born claimed if it is not held, and no other
-    of its queue waits."""
+    of its queue waits. `among_others`: jobs that are inserted by the same statement count, as if in some order."""
     held = bound(jobs.c.attempt, "held") == literal_column("1")
     ahead = aliased(jobs, "ahead")
-    waiting = exists(
+    waiting: ColumnElement[bool] = exists(
         select(literal_column("1")).where(
             in_state(ahead, JobState.QUEUED), ahead.c.queue == _given["queue"], has_rank(ahead)
         )
     )
+    nth: ColumnElement[int] | None = None
+    if among_others:
+        unclaimed = func.bool_or(and_(~held, ~offered(jobs)))
+        waiting = or_(waiting, func.coalesce(unclaimed.over(partition_by=_given["queue"], rows=(None, -1)), false()))
+        nth = func.count().filter(~held).over(partition_by=[_given["queue"], _given["tenant_id"]], rows=(None, 0))
     state = case(
         (held, as_text(JobState.HELD)),
         (and_(offered(jobs), ~waiting), as_text(JobState.RUNNING)),
         else_=as_text(JobState.QUEUED),
     )
-    ranked = rank(_given["queue"], _given["tenant_id"], larger)
+    ranked = rank(_given["queue"], _given["tenant_id"], larger, nth)
     return select(state.label("state"), case((held, literal_column("0")), else_=ranked).label("rank"))
 
 
@@ -98,10 +103,11 @@ INSERT_JOB = bearing(
         "lease_losses": literal_column("0"),
         "created_at": bound(jobs.c.created_at, "wall"),
     },
-    _born(func.max),
-    postgresql=_born(func.greatest),
+    _born(func.max, among_others=False),
+    postgresql=_born(func.greatest, among_others=True),
     returned=(jobs.c.state, jobs.c.rank),
     by=("tenant_id", "idempotency_key", "retry_of"),
+    key=("id",),
 )
 ACCEPT_PLAN = BatchPlan((FIND_BY_KEY, FIND_RETRY, JOIN_CONVERSATION, INSERT_JOB), "accept")
 FIND_PLAN = BatchPlan((FIND_BY_KEY,), "find_accepted")

@@ -61,6 +61,7 @@ LEAVE_CONVERSATION = Statement(
     postgresql=_left.returning(*_LEFT),
     read_back=select(*_LEFT).where(conversations.c.id == bindparam("conversation_id")),
     by=("conversation_id",),
+    key=("conversation_id",),
 )
 INSERT_ITEMS = Statement(
     insert(conversation_items).values(
@@ -69,7 +70,8 @@ INSERT_ITEMS = Statement(
         job_id=bindparam("job_id"),
         items=bindparam("items"),
         created_at=bindparam("wall"),
-    )
+    ),
+    key=("conversation_id", "position"),
 )
 
 SETTLING = (*NOTIFYING, LEAVE_CONVERSATION, INSERT_ITEMS, RELEASE_NEXT)

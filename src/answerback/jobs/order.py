@@ -13,9 +13,9 @@ from answerback.queue.fifo import orphaned, releasing
 QUEUE = ("conversation_id",)
 
 
-def rank(queue: Any, tenant_id: Any, larger: Any) -> Any:
-    """The rank of a job that becomes queued now. `larger` is as for `next_rank`."""
-    return next_rank(jobs, queue, tenant_id, larger, queued=JobState.QUEUED, running=JobState.RUNNING)
+def rank(queue: Any, tenant_id: Any, larger: Any, nth: Any = None) -> Any:
+    """The rank of a job that becomes queued now. `larger` and `nth` are as for `next_rank`."""
+    return next_rank(jobs, queue, tenant_id, larger, nth, queued=JobState.QUEUED, running=JobState.RUNNING)
 
 
 def _release(larger: Any) -> Update:

@@ -91,6 +91,7 @@ def ending_attempt(
         ended.values(attempts=attempts(_appended_sqlite(table))),
         postgresql=ended.values(attempts=attempts(_appended_postgresql(table))).returning(table.c.id),
         by=("row_id",),
+        key=("row_id",),
     )
 
 

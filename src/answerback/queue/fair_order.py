@@ -26,9 +26,12 @@ def has_rank(table: FromClause) -> Any:
     return table.c.rank >= _number(0)
 
 
-def next_rank(table: Table, queue: Any, tenant_id: Any, larger: Any, *, queued: str, running: str) -> Any:
+def next_rank(
+    table: Table, queue: Any, tenant_id: Any, larger: Any, nth: Any = None, *, queued: str, running: str
+) -> Any:
     """The rank of a row of `queue` and `tenant_id`, columns or bound parameters, that becomes queued now.
-    `larger` takes the larger of two numbers: `func.max` on SQLite, `func.greatest` on PostgreSQL."""
+    `larger` takes the larger of two numbers: `func.max` on SQLite, `func.greatest` on PostgreSQL. `nth` counts, from 1
+    on, the rows of the tenant that become queued by the same statement; None where there is one."""
     peers = aliased(table, "peers")
 
     def rank_of(state: str, order: Any, *where: Any) -> ColumnElement[int]:
@@ -39,7 +42,8 @@ def next_rank(table: Table, queue: Any, tenant_id: Any, larger: Any, *, queued: 
     virtual_time = func.coalesce(last, rank_of(queued, peers.c.rank, has_rank(peers)), _number(0))
     own = func.coalesce(rank_of(queued, peers.c.rank.desc(), peers.c.tenant_id == tenant_id), _number(0))
     weight = select(tenants.c.weight).where(tenants.c.id == tenant_id).correlate_except(tenants).scalar_subquery()
-    return larger(virtual_time, own) + _number(STEP) // func.coalesce(weight, _number(1))
+    step = _number(STEP) // func.coalesce(weight, _number(1))
+    return larger(virtual_time, own) + (step if nth is None else nth * step)
 
 
 def _number(value: int) -> ColumnElement[int]:

@@ -4,7 +4,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Table, and_, any_, bindparam, case, insert, literal_column, select, update
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Select,
+    Table,
+    and_,
+    any_,
+    bindparam,
+    case,
+    insert,
+    literal_column,
+    select,
+    update,
+)
 
 from answerback.database.operation import Operation, Statement, Transaction
 from answerback.database.sql import array_of, as_text, bound, in_state, still_in_state
@@ -65,34 +78,38 @@ def bearing(
     postgresql: Select[Any],
     returned: Sequence[ColumnElement[Any]],
     by: tuple[str, ...] = (),
+    key: tuple[str, ...] = (),
 ) -> Statement:
     """Inserts a row of `given` values and those that `computed` selects, its `state` among them: where that is
     `leased`, the row is born claimed. `postgresql` selects them there, which returns `returned`: on SQLite all that
-    `computed` selects."""
+    `computed` selects. Both return the row's id, too."""
+    lease = {
+        "lease_owner": bound(table.c.lease_owner, "owner"),
+        "lease_expires_at": bound(table.c.lease_expires_at, "expires_at"),
+        "claimed_at": bound(table.c.claimed_at, "wall"),
+    }
 
-    def values(chosen: Mapping[str, Any]) -> dict[str, Any]:
-        return {**given, **chosen, **_lease_from_birth(table, chosen["state"] == as_text(leased))}
+    def values(known: Mapping[str, Any]) -> dict[str, Any]:
+        is_born = known["state"] == as_text(leased)
+        number = case((is_born, literal_column("1")), else_=literal_column("0"))
+        if_born = {name: case((is_born, known[name])) for name in lease}
+        return {**given, **known, **if_born, "attempt": number, "lease_epoch": number}
 
     names = [each.name for each in computed.selected_columns if each.name in table.c]
-    birth = postgresql.cte("birth").prefix_with("MATERIALIZED")
-    inserted = values({name: birth.c[name] for name in names})
+    # All parameters stand in one table expression, so that many rows may come at once.
+    parameters = {name: value for name, value in given.items() if isinstance(value, BindParameter)} | lease
+    labelled = (value.label(name) for name, value in parameters.items())
+    birth = postgresql.add_columns(*labelled).cte("birth").prefix_with("MATERIALIZED")
+    inserted = values({name: birth.c[name] for name in (*names, *parameters)})
     return Statement(
-        insert(table).values(values({name: bound(table.c[name]) for name in names})),
-        postgresql=insert(table).from_select(list(inserted), select(*inserted.values())).returning(*returned),
-        computed=computed,
+        insert(table).values(values({**{name: bound(table.c[name]) for name in names}, **lease})),
+        postgresql=insert(table)
+        .from_select(list(inserted), select(*inserted.values()))
+        .returning(*returned, table.c.id),
+        computed=computed.add_columns(given["id"].label("id")),
         by=by,
+        key=key,
     )
-
-
-def _lease_from_birth(table: Table, is_born: ColumnElement[bool]) -> dict[str, Any]:
-    number = case((is_born, literal_column("1")), else_=literal_column("0"))
-    return {
-        "attempt": number,
-        "lease_epoch": number,
-        "lease_owner": case((is_born, bound(table.c.lease_owner, "owner"))),
-        "lease_expires_at": case((is_born, bound(table.c.lease_expires_at, "expires_at"))),
-        "claimed_at": case((is_born, bound(table.c.claimed_at, "wall"))),
-    }
 
 
 def offered(table: Table) -> Any:

@@ -77,12 +77,17 @@ _NEW: dict[str, Any] = {
 }
 _UNCLAIMED: dict[str, Any] = {"attempt": literal_column("0"), "lease_epoch": literal_column("0")}
 
-_subscribed = exists(
-    select(literal_column("1")).where(
-        webhook_subscriptions.c.tenant_id == bindparam("tenant_id"),
-        webhook_subscriptions.c.event_type == bindparam("event_type"),
+
+def _subscribed(tenant_id: ColumnElement[str], event_type: ColumnElement[str]) -> ColumnElement[bool]:
+    subscribed: Select[Any] = select(literal_column("1")).where(
+        webhook_subscriptions.c.tenant_id == tenant_id, webhook_subscriptions.c.event_type == event_type
     )
-)
+    return exists(subscribed).label("subscribed")
+
+
+def _of_the_row(column: str) -> ColumnElement[str]:
+    """Of the row that is being inserted, in a subquery: as text, since SQLAlchemy would join the table there."""
+    return literal_column(f"deliveries.{column}", Text)
 
 
 def _born() -> Select[Any]:
@@ -104,9 +109,10 @@ NOTIFY_URL = bearing(
     deliveries,
     DeliveryState.SENDING,
     {**_NEW, **{name: _bound(name) for name in ("id", "destination", "url", "origin")}},
-    _born().add_columns(_subscribed.label("subscribed")),
+    _born().add_columns(_subscribed(bindparam("tenant_id"), bindparam("event_type"))),
     postgresql=_born(),
-    returned=(deliveries.c.state, _subscribed.label("subscribed")),
+    returned=(deliveries.c.state, _subscribed(_of_the_row("tenant_id"), _of_the_row("event_type"))),
+    key=("conversation_id", "destination"),
 )
 """Also returns whether an endpoint subscribed to the event: most tenants have none, and pay for no second statement."""
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import bindparam, func, select
 
 from answerback.database.operation import BatchPlan, Operation, Statement, Transaction
+from answerback.database.sql import bound
 from answerback.database.tables import deliveries
 from answerback.queue.attempts import Report, attempts_of, ending_attempt, entry
 from answerback.queue.fifo import LOCK_CONVERSATIONS
@@ -22,7 +23,7 @@ REPORT = ending_attempt(
     unreached_at=bindparam("new_unreached_at"),
     attempt=deliveries.c.attempt - bindparam("given_back"),
     # A delivered one keeps its time, however a resend of it ends.
-    delivered_at=func.coalesce(bindparam("new_delivered_at"), deliveries.c.delivered_at),
+    delivered_at=func.coalesce(bound(deliveries.c.delivered_at, "new_delivered_at"), deliveries.c.delivered_at),
 )
 RELEASE = ending_attempt(
     deliveries,

@@ -1,20 +1,21 @@
 """Connections to PostgreSQL: pooled, replaced when they break, given up when they fall silent.
 
-They keep nothing from one transaction to the next but prepared statements, and not even those behind a pooler that
-gives each transaction another server process: PgBouncer in transaction mode serves as well as the server itself.
+They keep nothing from one transaction to the next but settings and prepared statements, and not even those behind a
+pooler that gives each transaction another server process: PgBouncer in transaction mode serves as well as the server.
 """
 
 import asyncio
 import contextlib
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 
+from answerback.database.postgres.session import IN_TRANSACTION, SETTINGS, with_types
 from answerback.kernel.current_request import no_request
 from answerback.kernel.errors import OutcomeUnknown, StorageUnavailable
 from answerback.kernel.shares import Shares
@@ -72,7 +73,7 @@ class Connections:
     def __init__(self, dsn: str, *, pooled: bool) -> None:
         """`pooled`: a pooler between this process and the server gives each transaction another connection."""
         self._dsn = dsn
-        self._statement_cache_size = 0 if pooled else 100
+        self._pooled = pooled
         self._slots = asyncio.Semaphore(POOL_SIZE)
         self.turns = Turns(Shares(TENANT_PLACES, TENANT_FACTOR))
         self._idle: list[tuple[Any, float]] = []
@@ -154,12 +155,24 @@ class Connections:
         while (idle := self._youngest()) is not None:
             # Nothing is lost with an idle connection that broke; the others most likely lead to the same dead server.
             with contextlib.suppress(*BROKEN):
-                await _begin(idle, begin, ALIVE_SECONDS)
+                await self._begin(idle, begin, ALIVE_SECONDS)
                 return idle
             self._end_idle()
-        connection = await connect(self._dsn, self._statement_cache_size)
-        await _begin(connection, begin, TRANSACTION_SECONDS)
+        connection = await self._connect()
+        await self._begin(connection, begin, TRANSACTION_SECONDS)
         return connection
+
+    async def _connect(self) -> Any:
+        return await (with_types(await connect(self._dsn)) if self._pooled else connect(self._dsn, 100, SETTINGS))
+
+    async def _begin(self, connection: Any, begin: str, seconds: float) -> None:
+        """Raises one of `BROKEN`, and ends the connection, when it does not begin in time."""
+        try:
+            async with _answering_within(seconds):
+                await connection.execute(f"{begin}; {IN_TRANSACTION}" if self._pooled else begin)
+        except BaseException:
+            connection.terminate()
+            raise
 
     def _fall_silent(self, trouble: StorageUnavailable) -> None:
         """Nothing began or was committed for as long as a connection was being made: what other transactions wait for
@@ -175,7 +188,7 @@ class Connections:
         while self._silence is not None:
             self._trial_is_young_until = time.monotonic() + TRIAL_SECONDS
             try:
-                connection = await connect(self._dsn, self._statement_cache_size)
+                connection = await self._connect()
                 self._idle.append((connection, time.monotonic()))
             except TimeoutError:
                 continue
@@ -206,16 +219,6 @@ class Connections:
         for idle, _ in self._idle:
             idle.terminate()
         self._idle.clear()
-
-
-async def _begin(connection: Any, begin: str, seconds: float) -> None:
-    """Raises one of `BROKEN`, and ends the connection, when it does not begin in time."""
-    try:
-        async with _answering_within(seconds):
-            await connection.execute(begin)
-    except BaseException:
-        connection.terminate()
-        raise
 
 
 @asynccontextmanager
@@ -270,9 +273,9 @@ def _reason(error: BaseException) -> str:
     return str(error).strip().partition("\n")[0] or type(error).__name__
 
 
-async def connect(dsn: str, statement_cache_size: int = 0) -> Any:
+async def connect(dsn: str, statement_cache_size: int = 0, settings: Mapping[str, str] | None = None) -> Any:
     async with _answering_within(CONNECT_SECONDS):
-        return await asyncpg.connect(dsn, statement_cache_size=statement_cache_size)
+        return await asyncpg.connect(dsn, statement_cache_size=statement_cache_size, server_settings=settings)
 
 
 @asynccontextmanager

@@ -1,4 +1,6 @@
-"""The settings of a transaction. They are set anew in each: behind a pooler, a session is shared with other clients."""
+"""The settings of a session or, behind a pooler, where a session is shared with other clients, of each transaction."""
+
+from typing import Any
 
 SETTINGS = {
     # Whatever the server's default: a commit is on its disk.
@@ -22,15 +24,27 @@ SETTINGS = {
 }
 
 
-def _set(lock_timeout: str) -> str:
-    """Applies the settings; returns the server's time in epoch milliseconds in the first column."""
-    settings = {**SETTINGS, "lock_timeout": lock_timeout}
-    values = ", ".join(f"set_config('{name}', '{value}', true)" for name, value in settings.items())
-    return f"SELECT (extract(epoch FROM clock_timestamp()) * 1000)::bigint, {values}"  # noqa: S608 (constants)
+IN_TRANSACTION = "SELECT " + ", ".join(f"set_config('{name}', '{value}', true)" for name, value in SETTINGS.items())
+"""Applies the settings to the transaction alone."""
 
 
-NO_LOCK_TIMEOUT = _set("0")
-SHORT_LOCK_TIMEOUT = _set("500ms")
+async def with_types(connection: Any) -> Any:
+    """The connection, which has looked up the types that statements need. For that asyncpg turns "jit" off and back in
+    the session, which must not be where a transaction has set it: it would stay off."""
+    await connection.execute("BEGIN")
+    await connection.fetch("SELECT $1::text[], $2::bigint[], $3::integer[], $4::bytea[]", [], [], [], [])
+    await connection.execute("ROLLBACK")
+    return connection
+
+
+def _begun(lock_timeout: str) -> str:
+    """The first statement of a transaction: returns the server's time in epoch milliseconds in the first column."""
+    time = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+    return f"SELECT {time}, set_config('lock_timeout', '{lock_timeout}', true)"
+
+
+NO_LOCK_TIMEOUT = _begun("0")
+SHORT_LOCK_TIMEOUT = _begun("500ms")
 """For a group: a lock that one of its operations waits for must not hold up the others."""
-LONG_LOCK_TIMEOUT = _set("5s")
+LONG_LOCK_TIMEOUT = _begun("5s")
 """For an operation that hit the short timeout alone, too."""

@@ -13,10 +13,12 @@ ROW_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 ATTEMPTS = sa.Text().with_variant(JSONB(), "postgresql")
 
 
+def _belongs_to(column: str, owner: str) -> list[sa.ForeignKeyConstraint]:
+    on_sqlite = op.get_context().dialect.name == "sqlite"
+    return [sa.ForeignKeyConstraint([column], [owner])] if on_sqlite else []
+
+
 def upgrade() -> None:
-    only_on_sqlite = []
-    if op.get_context().dialect.name == "sqlite":
-        only_on_sqlite.append(sa.ForeignKeyConstraint(["conversation_id"], ["conversations.id"]))
     op.create_table(
         "tenants",
         sa.Column("id", sa.Text(), primary_key=True),
@@ -84,11 +86,12 @@ def upgrade() -> None:
     _index("conversations_key", "conversations", "tenant_id", "key", unique=True)
     op.create_table(
         "conversation_items",
-        sa.Column("conversation_id", sa.BigInteger(), sa.ForeignKey("conversations.id"), primary_key=True),
+        sa.Column("conversation_id", sa.BigInteger(), primary_key=True),
         sa.Column("position", sa.BigInteger(), primary_key=True),
         sa.Column("job_id", sa.Text(), nullable=False),
         sa.Column("items", sa.Text(), nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=False),
+        *_belongs_to("conversation_id", "conversations.id"),
         sqlite_with_rowid=False,
     )
     _index("conversation_items_added", "conversation_items", "job_id", where="job_id LIKE 'items_%'")
@@ -126,7 +129,7 @@ def upgrade() -> None:
         sa.Column("finished_at", sa.BigInteger()),
         sa.Column("traceparent", sa.Text()),
         sa.Column("erase_at", sa.BigInteger()),
-        *only_on_sqlite,
+        *_belongs_to("conversation_id", "conversations.id"),
     )
     _index("jobs_awaiting", "jobs", "run_at", where="state = 'awaiting'")
     _index("jobs_conversation", "jobs", "conversation_id", "kind", "state", "id", where="finished_at IS NOT NULL")
@@ -265,7 +268,7 @@ def _create_deliveries() -> None:
     op.create_table(
         "deliveries",
         sa.Column("id", sa.Text(), primary_key=True),
-        sa.Column("job_id", sa.Text(), sa.ForeignKey("jobs.id"), nullable=False),
+        sa.Column("job_id", sa.Text(), nullable=False),
         sa.Column("event_type", sa.Text(), nullable=False),
         sa.Column("endpoint_id", sa.Text()),
         sa.Column("destination", sa.Text(), nullable=False),
@@ -289,6 +292,7 @@ def _create_deliveries() -> None:
         sa.Column("delivered_at", sa.BigInteger()),
         sa.Column("traceparent", sa.Text()),
         sa.Column("body", sa.LargeBinary(), nullable=False),
+        *_belongs_to("job_id", "jobs.id"),
     )
     _index("deliveries_dead", "deliveries", "tenant_id", "id", where="state = 'dead'", compared="id")
     _index("deliveries_deadline", "deliveries", "deadline_at", where="state = 'pending'", compared="deadline_at")
