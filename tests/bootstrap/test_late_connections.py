@@ -9,14 +9,12 @@ from typing import Any, Self
 import pytest
 import uvicorn
 
-from answerback.bootstrap import http_server
-from answerback.bootstrap.http_server import Server
+from answerback.bootstrap.http_server import QUIET_SECONDS, Server
 from answerback.testing.service import HOST
 from bounded_http import PATIENCE, Headers, Patient, connected, rest, serving
 from builders import Journal
+from loop_clock import LoopClock
 
-QUIET = 0.3
-"""Seconds without a request after which idle connections are closed, where a test says so."""
 REQUEST = b"GET / HTTP/1.1\r\nhost: h\r\n\r\n"
 
 
@@ -108,33 +106,26 @@ def known() -> type[Known]:
     return type("Connections", (Known,), {"seen": []})
 
 
-class Unhurried:
-    """Takes longer to answer than half of the time after which idle connections are closed."""
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        await asyncio.sleep(0.6 * QUIET)
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
-
-
 async def test_idle_connections_stay_while_clients_still_ask(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(http_server, "QUIET_SECONDS", QUIET)
-    async with Started(Unhurried()) as server, AsyncExitStack() as stack:
+    clock = LoopClock(asyncio.get_running_loop(), monkeypatch)
+    async with Started(Headers()) as server, AsyncExitStack() as stack:
         # Given a client with several connections
         pool = [await stack.enter_async_context(connected(server.port)) for _ in range(5)]
         for reader, writer in pool:
             writer.write(REQUEST)
-            await reader.readuntil(b"\r\n\r\n")
+            await reader.readuntil(b"\r\n\r\nhost")
 
-        # When the server stops while it asks on one after the other
+        # When the server stops while it asks on one after the other for longer than an idle one would stay
         stopping = asyncio.ensure_future(server.stop())
         answered = []
         for reader, writer in pool:
+            await clock.moves(QUIET_SECONDS / 2)
             writer.write(REQUEST)
             answered.append(await rest(reader))
 
-        # Then each is answered
+        # Then each is answered, and the stop waits for no other
         assert [each[:12] for each in answered] == [b"HTTP/1.1 200"] * len(pool)
+        await clock.moves(QUIET_SECONDS / 2)
         await stopping
 
 

@@ -15,38 +15,21 @@ from answerback.http.sse import COMMENT, DONE, sse_response, text_response
 from answerback.kernel.errors import ErrorCode, ProviderError
 from answerback.llm.model import Chunk
 from answerback.llm.reply import StreamedReply
+from loop_clock import LoopClock
 
 words = partial(events, include_usage=False)
 FAILURE = ProviderError(ErrorCode.UPSTREAM_UNREACHABLE, "away", retryable=True)
 
 
-class Clock:
-    """The time of this event loop, which `moves` sets: no timer waits for longer."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.now = 0.0
-        monkeypatch.setattr(loop, "time", lambda: self.now)
-
-    async def moves(self, seconds: float) -> None:
-        await self._settles()
-        for _ in range(round(seconds * 2)):
-            self.now += 0.5
-            await self._settles()
-
-    async def _settles(self) -> None:
-        for _ in range(10):
-            await asyncio.sleep(0)
-
-
 @pytest.fixture
-async def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    return Clock(asyncio.get_running_loop(), monkeypatch)
+async def clock(monkeypatch: pytest.MonkeyPatch) -> LoopClock:
+    return LoopClock(asyncio.get_running_loop(), monkeypatch)
 
 
 class Client:
     """Reads a response; `read` has what came, and when. It is `slow` by as many seconds to take what was sent."""
 
-    def __init__(self, clock: Clock, slow: float = 0) -> None:
+    def __init__(self, clock: LoopClock, slow: float = 0) -> None:
         self.read: list[tuple[float, bytes]] = []
         self._clock = clock
         self._slow = slow
@@ -103,7 +86,7 @@ async def test_a_quick_failure_still_has_a_status() -> None:
         await stream(call.open(), words)
 
 
-async def test_a_slow_answer_comes_behind_comments(clock: Clock) -> None:
+async def test_a_slow_answer_comes_behind_comments(clock: LoopClock) -> None:
     call, client = Call(), Client(clock)
     opening = asyncio.ensure_future(stream(call.open(), words))
     await clock.moves(15)
@@ -114,7 +97,7 @@ async def test_a_slow_answer_comes_behind_comments(clock: Clock) -> None:
     assert client.read == [(15, COMMENT), (30, COMMENT), (35, b'data: {"choices": [{}]}\n\n'), (35, DONE)]
 
 
-async def test_a_slow_failure_breaks_the_stream(clock: Clock) -> None:
+async def test_a_slow_failure_breaks_the_stream(clock: LoopClock) -> None:
     call, client = Call(FAILURE), Client(clock)
     opening = asyncio.ensure_future(stream(call.open(), words))
     await clock.moves(15)
@@ -127,7 +110,7 @@ async def test_a_slow_failure_breaks_the_stream(clock: Clock) -> None:
 
 @pytest.mark.parametrize("opened", [False, True], ids=["before the first token", "after it"])
 @pytest.mark.parametrize("read", [False, True], ids=["unread", "read"])
-async def test_a_client_that_hangs_up_stops_the_call(opened: bool, read: bool, clock: Clock) -> None:
+async def test_a_client_that_hangs_up_stops_the_call(opened: bool, read: bool, clock: LoopClock) -> None:
     call = Call()
     opening = asyncio.ensure_future(stream(call.open(), words))
     await clock.moves(15)
@@ -152,7 +135,7 @@ async def test_a_client_that_hangs_up_while_the_status_waits_stops_the_call() ->
     assert call.stopped.is_set()
 
 
-async def test_a_refusal_after_comments_still_names_the_reason(clock: Clock) -> None:
+async def test_a_refusal_after_comments_still_names_the_reason(clock: LoopClock) -> None:
     # Given a provider that refuses a request once the stream has begun
     code = "context_length_exceeded"
     refusal = ProviderError(
@@ -170,7 +153,7 @@ async def test_a_refusal_after_comments_still_names_the_reason(clock: Clock) -> 
     assert (error["message"], error["param"], error["code"]) == ("too long", "messages", code)
 
 
-async def test_no_client_waits_longer_than_15_s_for_a_sign_of_life(clock: Clock) -> None:
+async def test_no_client_waits_longer_than_15_s_for_a_sign_of_life(clock: LoopClock) -> None:
     # Given a model that thinks for long between its words
     async def thinking() -> AsyncGenerator[bytes, None]:
         for seconds in (1, 14.5, 16, 40):
@@ -187,7 +170,7 @@ async def test_no_client_waits_longer_than_15_s_for_a_sign_of_life(clock: Clock)
     assert [at for at, event in client.read if event == COMMENT] == [30.5, 46.5, 61.5]
 
 
-async def test_a_client_that_takes_nothing_gets_no_comments_on_top(clock: Clock) -> None:
+async def test_a_client_that_takes_nothing_gets_no_comments_on_top(clock: LoopClock) -> None:
     # Given a client that takes an event half a minute after it was sent
     async def events() -> AsyncGenerator[bytes, None]:
         yield b"data: word\n\n"
@@ -201,7 +184,7 @@ async def test_a_client_that_takes_nothing_gets_no_comments_on_top(clock: Clock)
     assert client.read == [(30, b"data: word\n\n"), (75, COMMENT)]
 
 
-async def test_a_text_has_no_comments(clock: Clock) -> None:
+async def test_a_text_has_no_comments(clock: LoopClock) -> None:
     async def pieces() -> AsyncGenerator[bytes, None]:
         yield b"a word"
         await asyncio.sleep(60)

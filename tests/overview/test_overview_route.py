@@ -38,7 +38,7 @@ async def test_a_tenant_sees_what_is_its_own_and_an_operator_sees_all(api: Api) 
     for key in (CLIENT, shop["key"], shop["key"]):
         assert (await api("POST", "/webhook", key, body=MESSAGE)).status == 202
     assert (await api("POST", f"/v1/jobs/{job}/cancel", CLIENT)).status == 200
-    await api.service.activity.write()
+    await api.service.overview.activity.write()
 
     default, shops, everybody = await seen(api, CLIENT), await seen(api, shop["key"]), await seen(api, OPERATOR)
 
@@ -53,7 +53,7 @@ async def test_it_shows_how_jobs_ended_and_who_answers(api: Api) -> None:
     job = (await api("POST", "/webhook", CLIENT, body=MESSAGE)).json["job_id"]
     end = End(JobState.FAILED, failure=Failure(ErrorCode.EXPIRED, "too late"))
     await api.service.jobs.resolve(job, "message", end)
-    await api.service.activity.write()
+    await api.service.overview.activity.write()
 
     body = await seen(api, CLIENT)
 
@@ -70,7 +70,7 @@ async def test_it_shows_how_jobs_ended_and_who_answers(api: Api) -> None:
 async def test_only_an_operator_sees_why_a_provider_is_not_reachable(api: Api) -> None:
     error = ProviderError(ErrorCode.UPSTREAM_AUTH, "the upstream refuses our key", retryable=False)
     error.base_url = "https://llm.example"
-    api.service.providers.health.called(LLMCall("mock", "m", 0.1, code=error.failure.code), error)
+    api.service.overview.providers.health.called(LLMCall("mock", "m", 0.1, code=error.failure.code), error)
 
     (to_operator,) = (await seen(api, OPERATOR))["providers"]
     (to_client,) = (await seen(api, CLIENT))["providers"]

@@ -27,7 +27,7 @@ chat = [{provider = "quick", model = "large"}, {provider = "slow", model = "larg
 
 async def test_it_shows_how_calls_went_and_who_rests(path: Path) -> None:
     async with whole_api(path, operator_token=OPERATOR, auth_token=CLIENT) as api:
-        health = api.service.providers.health
+        health = api.service.overview.providers.health
         error = ProviderError(ErrorCode.UPSTREAM_RATE_LIMITED, "the upstream limits", retryable=True)
         health.called(LLMCall("mock", "m", 0.25), None)
         health.called(LLMCall("mock", "m", 0.1, code=error.failure.code), error)

@@ -151,7 +151,7 @@ def _responses(service: Service, canceller: Canceller, idempotent: Idempotent) -
     streams = StoredStreams(store, service.stores.job_events, model)
     awaited = Awaited(background, store, streams, service.ends, model, service.process.instruments.log)
     return responses.router(
-        service.responder,
+        service.calls.responder,
         background,
         awaited,
         streams,
@@ -178,23 +178,14 @@ def _readiness(service: Service) -> Readiness:
 def _routers(service: Service, idempotent: Idempotent) -> tuple[APIRouter, ...]:
     authenticator, settings, stores = service.authenticator, service.settings, service.stores
     kinds, submitter, notifier = service.kinds, service.submitter, service.notifier
-    canceller = Canceller(service.jobs, notifier, service.process.instruments)
     instruments = service.process.instruments
-    check_url = service.guard.check_unresolved
-    answering = Answering(settings.mock, service.default_model)
+    canceller = Canceller(service.jobs, notifier, instruments)
+    check_url = service.webhooks.guard.check_unresolved
     return (
         front_page.router(console.HOME.removeprefix("/")),
         console.router(),
         relay.router(kinds.message, submitter, authenticator, check_url),
-        ask.router(service.questions, authenticator, idempotent),
-        generate.router(service.generation, service.catalog, authenticator, idempotent),
-        benchmark.router(
-            service.benchmark, authenticator, idempotent, Reports(settings.benchmarks_dir, instruments.log)
-        ),
-        chat.router(service.asker, authenticator, idempotent),
-        text_completions.router(service.asker, authenticator, idempotent),
-        embeddings.router(service.asker, authenticator, idempotent),
-        models.router(service.catalog, authenticator),
+        *_routers_of_calls(service, idempotent),
         _responses(service, canceller, idempotent),
         conversation_routes.router(stores.conversation_log, authenticator, idempotent),
         reviews.router(
@@ -207,10 +198,7 @@ def _routers(service: Service, idempotent: Idempotent) -> tuple[APIRouter, ...]:
             simulation=settings.enable_simulation,
         ),
         jobs.router(service.jobs, submitter, canceller, authenticator, instruments, idempotent),
-        webhooks.router(stores.deliveries, notifier, instruments.log, authenticator.tenant_or_asked, idempotent),
-        receiver_routes.router(service.receivers, authenticator.polling_tenant_or_asked, authenticator.tenant_or_asked),
-        endpoint_routes.router(service.endpoints, authenticator.tenant, idempotent),
-        secret_routes.router(service.signing_secrets, authenticator.tenant, idempotent),
+        *_routers_of_webhooks(service, idempotent),
         conversations.router(
             stores.conversations,
             service.sharing.windows,
@@ -220,11 +208,9 @@ def _routers(service: Service, idempotent: Idempotent) -> tuple[APIRouter, ...]:
             instruments.clock.now,
         ),
         session_routes.router(authenticator, About(__version__, settings.mock, service.default_model)),
-        accounts.router(stores.accounts, service.key_uses, authenticator, idempotent, service.signing_secrets.current),
-        providers.router(service.providers, authenticator),
-        overview.router(service.overviews, service.providers, answering, authenticator),
-        feed_routes.router(service.feeds, service.overviews, service.jobs, service.providers, answering, authenticator),
-        inbox_routes.router(service.inbox, stores.inbox, authenticator.tenant, authenticator.polling_tenant),
+        accounts.router(stores.accounts, service.key_uses, authenticator, idempotent, service.webhooks.secrets.current),
+        *_routers_of_overview(service),
+        inbox_routes.router(service.webhooks.inbox, stores.inbox, authenticator.tenant, authenticator.polling_tenant),
         health.router(_readiness(service), service.provider.name, settings.mock),
         metrics.router(
             service.depths,
@@ -233,4 +219,39 @@ def _routers(service: Service, idempotent: Idempotent) -> tuple[APIRouter, ...]:
             on_loopback=settings.loopback_only,
             disabled=settings.auth_disabled,
         ),
+    )
+
+
+def _routers_of_calls(service: Service, idempotent: Idempotent) -> tuple[APIRouter, ...]:
+    calls, authenticator = service.calls, service.authenticator
+    reports = Reports(service.settings.benchmarks_dir, service.process.instruments.log)
+    return (
+        ask.router(calls.questions, authenticator, idempotent),
+        generate.router(calls.generation, calls.catalog, authenticator, idempotent),
+        benchmark.router(calls.benchmark, authenticator, idempotent, reports),
+        chat.router(calls.asker, authenticator, idempotent),
+        text_completions.router(calls.asker, authenticator, idempotent),
+        embeddings.router(calls.asker, authenticator, idempotent),
+        models.router(calls.catalog, authenticator),
+    )
+
+
+def _routers_of_webhooks(service: Service, idempotent: Idempotent) -> tuple[APIRouter, ...]:
+    own, authenticator, log = service.webhooks, service.authenticator, service.process.instruments.log
+    asked = authenticator.tenant_or_asked
+    return (
+        webhooks.router(service.stores.deliveries, service.notifier, log, asked, idempotent),
+        receiver_routes.router(own.receivers, authenticator.polling_tenant_or_asked, asked),
+        endpoint_routes.router(own.endpoints, authenticator.tenant, idempotent),
+        secret_routes.router(own.secrets, authenticator.tenant, idempotent),
+    )
+
+
+def _routers_of_overview(service: Service) -> tuple[APIRouter, ...]:
+    shown, authenticator = service.overview, service.authenticator
+    answering = Answering(service.settings.mock, service.default_model)
+    return (
+        providers.router(shown.providers, authenticator),
+        overview.router(shown.summaries, shown.providers, answering, authenticator),
+        feed_routes.router(shown.feeds, shown.summaries, service.jobs, shown.providers, answering, authenticator),
     )

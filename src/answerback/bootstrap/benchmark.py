@@ -2,11 +2,10 @@
 
 from answerback.benchmark.results import ResultsFolder
 from answerback.benchmark.run import Benchmark
-from answerback.bootstrap.service import make_asker
+from answerback.bootstrap.calls import make_asker, make_catalog
 from answerback.bootstrap.upstreams import Upstreams
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.log import Log
-from answerback.llm.catalog import Catalog
 from answerback.llm.provider import Provider
 from answerback.settings import Settings
 
@@ -17,5 +16,5 @@ def make_benchmark(settings: Settings, log: Log) -> tuple[Benchmark, Provider]:
     upstreams = Upstreams(settings)
     provider = upstreams.provider(instruments)
     asker = make_asker(settings, provider, instruments)
-    catalog = Catalog(asker, settings.cache_ttl, instruments, always=(upstreams.default_model,))
+    catalog = make_catalog(settings, asker, instruments, upstreams.default_model)
     return Benchmark(asker, catalog, ResultsFolder(settings.benchmarks_dir), upstreams.default_model, log), provider

@@ -1,72 +1,52 @@
 """The parts of a service, built from the settings."""
 
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from answerback.accounts.auth import Authenticator
 from answerback.accounts.key_use import KeyUses
-from answerback.ask.ask import Questions
 from answerback.benchmark.results import ResultsFolder
 from answerback.benchmark.retention import Retention
-from answerback.benchmark.run import Benchmark
-from answerback.bootstrap.accounts import make_authenticator, make_signing_secrets
-from answerback.bootstrap.endpoints import make_endpoints, make_receivers
+from answerback.bootstrap.accounts import make_authenticator
+from answerback.bootstrap.calls import Calls, make_calls
 from answerback.bootstrap.engine import make_engine
-from answerback.bootstrap.inbox import make_inbox
-from answerback.bootstrap.kinds import Kinds, make_kinds, short_retries
+from answerback.bootstrap.kinds import Kinds, make_kinds
+from answerback.bootstrap.lifetimes import opened
 from answerback.bootstrap.metrics_page import Page, make_page
 from answerback.bootstrap.notifiers import Notifiers, make_notifiers
+from answerback.bootstrap.overview import Overview, make_overview
 from answerback.bootstrap.runtime import Process
 from answerback.bootstrap.sharing import Sharing, make_sharing
 from answerback.bootstrap.stores import Stores, make_stores
 from answerback.bootstrap.upstreams import Upstreams
-from answerback.generate.generate import Generation
+from answerback.bootstrap.webhooks import Webhooks, make_webhooks
 from answerback.http.idempotency import IdempotencyRecords
-from answerback.inbox.inbox import Inbox
-from answerback.inbox.sender import InboxSender
 from answerback.jobs.ends import JobEnds
 from answerback.jobs.engine import Engine
 from answerback.jobs.metrics_routes import Depths
 from answerback.jobs.model import Limits
 from answerback.jobs.store import JobStore
 from answerback.jobs.submit import Submitter
-from answerback.kernel.ids import new_id
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.retry import DAY
-from answerback.kernel.telemetry import JobEnd
-from answerback.llm.asking import Asker, uncounted
-from answerback.llm.catalog import Catalog
-from answerback.llm.health import Health
 from answerback.llm.provider import Provider
-from answerback.overview.activity import ActivityWriter
-from answerback.overview.feed import Feeds
-from answerback.overview.overviews import Overviews
-from answerback.overview.provider_reports import ProviderReports
 from answerback.queue.notifier import Notifier, Topic
 from answerback.queue.notifiers.local import LocalNotifier
-from answerback.responses.create import Responder
 from answerback.settings import Settings
 from answerback.siblings.link import Link
-from answerback.webhooks.endpoint_routes import Endpoints
 from answerback.webhooks.guard import AddressGuard
-from answerback.webhooks.receiver_routes import Receivers
-from answerback.webhooks.secrets import SigningSecrets
-from answerback.webhooks.sender import WebhookSender
 
 YOUNG_OBJECTS = 10_000
 """How many more objects than now make Python look for cycles among the new ones. With its own 700 that took 8 % of a
 job's CPU: each job in flight is made of hundreds that live until its end."""
 
 
-class Closable(Protocol):
-    async def close(self) -> None: ...
-
-
-C = TypeVar("C", bound=Closable)
+class Startable(Protocol):
+    def start(self) -> None: ...
 
 
 class Role(StrEnum):
@@ -79,41 +59,29 @@ class Role(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """`engine` is None where other processes do the work."""
+    """`engine` is None where other processes do the work; `background` is what else runs beside requests."""
 
     settings: Settings
     process: Process
     stores: Stores
     sharing: Sharing
     kinds: Kinds
+    provider: Provider
+    default_model: str
     jobs: JobStore
     submitter: Submitter
-    authenticator: Authenticator
-    signing_secrets: SigningSecrets
-    endpoints: Endpoints
-    receivers: Receivers
-    guard: AddressGuard
-    provider: Provider
-    asker: Asker
-    responder: Responder
     ends: JobEnds
-    default_model: str
-    catalog: Catalog
-    questions: Questions
-    generation: Generation
-    benchmark: Benchmark
-    retention: Retention
+    calls: Calls
+    webhooks: Webhooks
+    overview: Overview
+    authenticator: Authenticator
+    key_uses: KeyUses
     idempotency: IdempotencyRecords
     depths: Depths
+    page: Page
     engine: Engine | None
     notifiers: Notifiers
-    page: Page
-    providers: ProviderReports
-    overviews: Overviews
-    feeds: Feeds
-    inbox: Inbox
-    activity: ActivityWriter
-    key_uses: KeyUses
+    background: Sequence[Startable]
 
     @property
     def notifier(self) -> Notifier:
@@ -129,11 +97,8 @@ class Service:
         # What is built by now stays; without this, each full collection stops the event loop for a tenth of a second.
         gc.freeze()
         gc.set_threshold(YOUNG_OBJECTS)
-        self.depths.start()
-        self.retention.start()
-        self.activity.start()
-        self.providers.start()
-        self.key_uses.start()
+        for each in self.background:
+            each.start()
         if self.engine is not None:
             self.engine.start(broke)
         self.notifiers.start()
@@ -145,7 +110,7 @@ class Service:
 
     async def stop_engine(self) -> None:
         """Gives back what is in flight, and ends what would never end by itself."""
-        await self.feeds.close()
+        await self.overview.feeds.close()
         if self.engine is not None:
             await self.engine.stop()
 
@@ -165,86 +130,49 @@ async def build(
 ) -> Service:
     """The whole service, not yet started; what it opens is closed by `lifetimes`. `siblings` are the other processes of
     the same `serve`. Raises StorageUnavailable, SettingsError, ResultsUnwritable."""
-
-    def opened(made: C) -> C:
-        lifetimes.push_async_callback(made.close)
-        return made
-
     instruments = process.instruments
     stores = make_stores(process.database)
     sharing = make_sharing(settings, stores, instruments, lifetimes, siblings)
-    health = Health(instruments.clock)
-    provider = opened(upstreams.provider(instruments, health))
-    signing_secrets = make_signing_secrets(settings, stores.secrets)
-    inbox = make_inbox(settings.public_base_url, stores, signing_secrets)
-    guard = opened(_make_guard(settings, inbox, instruments))
-    sender = opened(InboxSender(WebhookSender(guard, instruments.clock.now, settings.callback_timeout_seconds), inbox))
-    kinds = make_kinds(settings, provider, guard, stores, sharing.windows, instruments, lifetimes)
-    jobs = opened(JobStore(process.database, kinds.registry, process.backlog))
+    overview = make_overview(process, stores.overview, lifetimes)
+    provider = opened(upstreams.provider(instruments, overview.providers.health), lifetimes)
+    webhooks = make_webhooks(settings, stores, instruments, lifetimes)
+    kinds = make_kinds(settings, provider, webhooks.guard, stores, sharing.windows, instruments, lifetimes)
+    registry, local, ends = kinds.registry, LocalNotifier(), JobEnds()
+    jobs = opened(JobStore(process.database, registry, process.backlog), lifetimes)
     await jobs.count_open()
-    depths = opened(Depths(jobs, instruments.clock))
-    overviews = opened(Overviews(stores.overview, instruments.clock.monotonic))
-    process_id = new_id("process_", instruments.clock.now())
-    providers = opened(ProviderReports(health, stores.overview, process_id, instruments.clock.monotonic))
-    key_uses = opened(KeyUses(stores.accounts, instruments.clock))
-    activity = opened(ActivityWriter(process.activity, stores.overview, instruments.log))
-    local, ends = LocalNotifier(), JobEnds()
+    depths = opened(Depths(jobs, instruments.clock), lifetimes)
+    key_uses = opened(KeyUses(stores.accounts, instruments.clock), lifetimes)
+    results = _make_results(settings, role)
+    retention = opened(Retention(results, settings.retention_days * DAY, instruments.log), lifetimes)
     engine = None
     if role is not Role.API:
+        sender, secrets = webhooks.sender, webhooks.secrets
         engine = make_engine(
-            settings, jobs, stores, kinds.registry, sender, signing_secrets, sharing.windows, local, ends, instruments
+            settings, jobs, stores, registry, sender, secrets, sharing.windows, local, ends, instruments
         )
     notifiers = make_notifiers(settings, local, engine, instruments, siblings, serves=role is not Role.WORKER)
-    submitter = _make_submitter(settings, jobs, guard, notifiers.notifier, engine, instruments)
-    asker = make_asker(settings, provider, instruments, process.activity.called)
-    catalog = Catalog(asker, settings.cache_ttl, instruments, always=(upstreams.default_model,))
-    results = _make_results(settings, role)
-    retention = opened(Retention(results, settings.retention_days * DAY, instruments.log))
     return Service(
         settings=settings,
         process=process,
         stores=stores,
         sharing=sharing,
         kinds=kinds,
-        jobs=jobs,
-        submitter=submitter,
-        authenticator=make_authenticator(settings, stores.accounts, sharing.rates, instruments.clock, key_uses),
-        signing_secrets=signing_secrets,
-        endpoints=make_endpoints(stores, signing_secrets, guard, sender, instruments.clock),
-        receivers=make_receivers(stores, signing_secrets, guard, sender, instruments.clock),
-        guard=guard,
         provider=provider,
-        asker=asker,
-        responder=Responder(asker, kinds.contexts, jobs, upstreams.default_model, instruments),
-        ends=ends,
         default_model=upstreams.default_model,
-        catalog=catalog,
-        questions=Questions(asker, stores.questions, instruments.log),
-        generation=Generation(asker, catalog),
-        benchmark=Benchmark(asker, catalog, results, upstreams.default_model, instruments.log),
-        retention=retention,
+        jobs=jobs,
+        submitter=_make_submitter(settings, jobs, webhooks.guard, notifiers.notifier, engine, instruments),
+        ends=ends,
+        calls=make_calls(settings, process, stores, jobs, kinds, provider, results, upstreams.default_model),
+        webhooks=webhooks,
+        overview=overview,
+        authenticator=make_authenticator(settings, stores.accounts, sharing.rates, instruments.clock, key_uses),
+        key_uses=key_uses,
         idempotency=IdempotencyRecords(stores.idempotency, settings.lease_seconds, instruments.log),
         depths=depths,
+        page=make_page(process.metrics, siblings),
         engine=engine,
         notifiers=notifiers,
-        page=make_page(process.metrics, siblings),
-        providers=providers,
-        overviews=overviews,
-        feeds=Feeds(instruments.log),
-        inbox=inbox,
-        activity=activity,
-        key_uses=key_uses,
-    )
-
-
-def _make_guard(settings: Settings, inbox: Inbox, instruments: Instruments) -> AddressGuard:
-    return AddressGuard(
-        settings.callback_allowed_networks,
-        settings.loopback_only,
-        monotonic=instruments.clock.monotonic,
-        slot_factor=settings.tenant_slot_factor,
-        own_port=settings.app_port,
-        never_called=inbox.is_address,
+        background=(depths, retention, overview.activity, overview.providers, key_uses),
     )
 
 
@@ -267,10 +195,3 @@ def _make_results(settings: Settings, role: Role) -> ResultsFolder:
         # A folder that the settings name must take files from the start; the default one is made when it is needed.
         results.make()
     return results
-
-
-def make_asker(
-    settings: Settings, provider: Provider, instruments: Instruments, ended: Callable[[JobEnd], None] = uncounted
-) -> Asker:
-    """The `Asker` of all synchronous routes. `ended` counts how calls end."""
-    return Asker(provider, short_retries(settings), settings.llm_timeout_seconds, instruments, ended=ended)

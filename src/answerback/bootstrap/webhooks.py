@@ -1,0 +1,56 @@
+"""What sends callbacks, and what tenants set, see and try of theirs."""
+
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+
+from answerback.bootstrap.accounts import make_signing_secrets
+from answerback.bootstrap.endpoints import make_endpoints, make_receivers
+from answerback.bootstrap.inbox import make_inbox
+from answerback.bootstrap.lifetimes import opened
+from answerback.bootstrap.stores import Stores
+from answerback.inbox.inbox import Inbox
+from answerback.inbox.sender import InboxSender
+from answerback.kernel.instruments import Instruments
+from answerback.settings import Settings
+from answerback.webhooks.deliver import Sender
+from answerback.webhooks.endpoint_routes import Endpoints
+from answerback.webhooks.guard import AddressGuard
+from answerback.webhooks.receiver_routes import Receivers
+from answerback.webhooks.secrets import SigningSecrets
+from answerback.webhooks.sender import WebhookSender
+
+
+@dataclass(frozen=True, slots=True)
+class Webhooks:
+    """`inbox` takes callbacks to the service itself, which `sender` sends without a connection."""
+
+    secrets: SigningSecrets
+    guard: AddressGuard
+    sender: Sender
+    inbox: Inbox
+    endpoints: Endpoints
+    receivers: Receivers
+
+
+def make_webhooks(settings: Settings, stores: Stores, instruments: Instruments, lifetimes: AsyncExitStack) -> Webhooks:
+    clock = instruments.clock
+    secrets = make_signing_secrets(settings, stores.secrets)
+    inbox = make_inbox(settings.public_base_url, stores, secrets)
+    guard = AddressGuard(
+        settings.callback_allowed_networks,
+        settings.loopback_only,
+        monotonic=clock.monotonic,
+        slot_factor=settings.tenant_slot_factor,
+        own_port=settings.app_port,
+        never_called=inbox.is_address,
+    )
+    opened(guard, lifetimes)
+    sender = opened(InboxSender(WebhookSender(guard, clock.now, settings.callback_timeout_seconds), inbox), lifetimes)
+    return Webhooks(
+        secrets=secrets,
+        guard=guard,
+        sender=sender,
+        inbox=inbox,
+        endpoints=make_endpoints(stores, secrets, guard, sender, clock),
+        receivers=make_receivers(stores, secrets, guard, sender, clock),
+    )
