@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from world import Client, Pulse, at_rest, attempts, by_id, eventually, select, settings, sound
+from world import Client, Pulse, at_rest, attempts, by_id, select, settings, sound
 
 from answerback.testing import replies
 from answerback.testing.llm import FakeLLM
 from answerback.testing.receiver import Callback, Receiver
 from answerback.testing.replies import Call
 from answerback.testing.service import Service
+from eventually import eventually
 
 CONVERSATIONS = 200
 MESSAGES = 10

@@ -8,7 +8,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-from world import Client, at_rest, attempts_of, by_id, eventually, select, settings, sound
+from world import Client, at_rest, attempts_of, by_id, select, settings, sound
 
 import answerback
 from answerback.kernel.failpoints import Failpoint
@@ -16,6 +16,7 @@ from answerback.testing.faults import Fault
 from answerback.testing.llm import FakeLLM
 from answerback.testing.receiver import Receiver
 from answerback.testing.service import Service
+from eventually import eventually
 
 SOURCE = Path(answerback.__file__).parent
 

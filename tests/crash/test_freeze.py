@@ -7,13 +7,14 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from world import Client, at_rest, attempts_of, eventually, logged, opened, process_state, settings, snapshot, sound
+from world import Client, at_rest, attempts_of, logged, opened, process_state, settings, snapshot, sound
 
 from answerback.kernel.failpoints import Failpoint
 from answerback.testing import behaviours, replies
 from answerback.testing.llm import FakeLLM
 from answerback.testing.receiver import Receiver
 from answerback.testing.service import Service
+from eventually import eventually
 
 DISCARDED = ("stale_result_discarded", "stale_delivery_discarded", "lease_lost", "lease_not_kept")
 

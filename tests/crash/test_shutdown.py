@@ -9,23 +9,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from world import (
-    Client,
-    at_rest,
-    attempt_to_serve,
-    attempts_of,
-    by_id,
-    eventually,
-    logged,
-    select,
-    settings,
-    sound,
-)
+from world import Client, at_rest, attempt_to_serve, attempts_of, by_id, logged, select, settings, sound
 
 from answerback.testing import behaviours, replies
 from answerback.testing.llm import FakeLLM
 from answerback.testing.receiver import Receiver
 from answerback.testing.service import HOST, Service
+from eventually import eventually
 
 GRACE = 5.0
 LEASE = 60.0

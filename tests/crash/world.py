@@ -1,4 +1,4 @@
-"""The world around a service under test: a client that does not give up, waiting with a deadline, looking inside."""
+"""The world around a service under test: a client that does not give up, and looking inside."""
 
 import asyncio
 import contextlib
@@ -7,10 +7,10 @@ import os
 import sqlite3
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import aiohttp
 
@@ -18,14 +18,8 @@ from answerback.queue.attempts import KEPT_FIRST, KEPT_LAST
 from answerback.testing.llm import FakeLLM
 from answerback.testing.receiver import Callback, Receiver
 from answerback.testing.service import HOST, INHERITED, Service
+from eventually import PATIENCE
 from surroundings import SECRET
-
-T = TypeVar("T")
-
-PATIENCE = 20.0
-"""Seconds until a wait gives up: far more than anything takes here, so that a busy machine fails no test."""
-
-GLANCE = 0.01
 
 
 def settings(llm: FakeLLM, **changes: object) -> dict[str, str]:
@@ -39,20 +33,6 @@ def settings(llm: FakeLLM, **changes: object) -> dict[str, str]:
         **changes,
     }
     return {name.upper(): str(value) for name, value in chosen.items()}
-
-
-async def eventually(probe: Callable[[], T], what: str, patience: float = PATIENCE) -> T:
-    """What `probe` returns once that is true. For what nobody announces: a row, a line of a log, a state of a process.
-
-    Raises TimeoutError, saying `what` did not happen.
-    """
-    try:
-        async with asyncio.timeout(patience):
-            while not (found := probe()):  # noqa: ASYNC110 (what is waited for sets no event)
-                await asyncio.sleep(GLANCE)
-            return found
-    except TimeoutError:
-        raise TimeoutError(f"not within {patience:g} s: {what}") from None
 
 
 class Pulse:

@@ -19,6 +19,7 @@ from answerback.testing.backends import PostgresServer
 from answerback.testing.clock import FakeClock
 from builders import TENANT, accept, state_of
 from databases import PostgresDatabase
+from eventually import eventually
 from link import Link
 from servers import private
 from stores import Stores
@@ -154,12 +155,14 @@ async def test_a_silent_server_is_given_up_with_its_connections(
 
 async def eventually_answered(stores: Stores) -> None:
     """The server is not asked before the trial that is under way has ended."""
-    async with asyncio.timeout(20):
-        while True:
-            with contextlib.suppress(StorageUnavailable):
-                await stores.jobs.depth()
-                return
-            await asyncio.sleep(0.01)
+
+    async def answered() -> bool:
+        with contextlib.suppress(StorageUnavailable):
+            await stores.jobs.depth()
+            return True
+        return False
+
+    await eventually(answered, "the server answers")
 
 
 async def test_while_a_server_is_silent_operations_are_refused_at_once(

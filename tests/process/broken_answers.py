@@ -8,6 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from answerback.testing import replies
+from answerback.testing.completions import encoded
 from answerback.testing.replies import Call, Reply
 from troubles import chunk, sse
 
@@ -108,7 +109,7 @@ def whole(rng: random.Random) -> dict[str, Any]:
 
 def cut_whole(rng: random.Random) -> Reply:
     """Anywhere, by a closed connection or a body that is over."""
-    data = replies.encoded(whole(rng))
+    data = encoded(whole(rng))
     kept, broken = data[: rng.randrange(len(data))], rng.random() < 0.5
 
     async def reply(request: web.BaseRequest, _: Call) -> web.StreamResponse:
@@ -130,7 +131,7 @@ def without_reason(rng: random.Random) -> Reply:
     choice["finish_reason"] = None
     if rng.random() < 0.5:
         del choice["finish_reason"]
-    return replies.raw(replies.encoded(document))
+    return replies.raw(encoded(document))
 
 
 def error_within(rng: random.Random) -> Reply:
@@ -145,11 +146,11 @@ def error_within(rng: random.Random) -> Reply:
             choice["error"] = said
         case _:
             choice["finish_reason"] = rng.choice(["error", "network_error", "abort"])
-    return replies.raw(replies.encoded(document))
+    return replies.raw(encoded(document))
 
 
 def garbage_whole(rng: random.Random) -> Reply:
-    data = replies.encoded(whole(rng))
+    data = encoded(whole(rng))
     place = rng.randrange(1, len(data) - 1)
     noise = rng.choice([b"<html>busy</html>", b"\xff\xfe\x00", b"}{", b'"'])
     return replies.raw(rng.choice([data[:place] + noise, noise, b"null", b"[]", b"{}", b"0", b""]))
@@ -163,7 +164,7 @@ def one_of_two_whole(rng: random.Random) -> Reply:
     """Two answers, of which one has no end."""
     document = whole(rng)
     document["choices"].append({"index": 1, "message": {"role": "assistant", "content": "other"}})
-    return replies.raw(replies.encoded(document))
+    return replies.raw(encoded(document))
 
 
 WHOLE: tuple[Fault, ...] = (

@@ -3,10 +3,10 @@
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any, TypeVar
+from typing import Any
 from urllib.parse import quote
 
 import aiohttp
@@ -19,17 +19,12 @@ from answerback.testing.receiver import Callback, Receiver
 from answerback.testing.replies import Call
 from answerback.testing.service import HOST, Service
 from databases import SqliteDatabase
+from eventually import PATIENCE, eventually
 from surroundings import SECRET
-
-T = TypeVar("T")
 
 AUTH_TOKEN = "default-tenants-token-6d1f"
 OPERATOR_TOKEN = "operator-token-90ab"
 PROVIDER_KEY = "sk-provider-key-8c0b"
-PATIENCE = 20.0
-"""Seconds until a wait gives up: far more than anything takes here, so that a busy machine fails no story."""
-
-GLANCE = 0.01
 
 _NUMBERS = count(1)
 
@@ -45,17 +40,6 @@ class Reply:
     @property
     def json(self) -> Any:
         return json.loads(self.raw)
-
-
-async def eventually(probe: Callable[[], Awaitable[T]], what: str) -> T:
-    """What `probe` returns once that is true. Raises TimeoutError, saying `what` did not happen."""
-    try:
-        async with asyncio.timeout(PATIENCE):
-            while not (found := await probe()):  # noqa: ASYNC110 (what is waited for sets no event)
-                await asyncio.sleep(GLANCE)
-            return found
-    except TimeoutError:
-        raise TimeoutError(f"not within {PATIENCE:g} s: {what}") from None
 
 
 def problem(reply: Reply, status: int, code: str) -> Any:

@@ -1,6 +1,5 @@
 """What stories about reviews begin with: a client, its webhook, and files for the LLM to read."""
 
-import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,10 +8,10 @@ from aiohttp import web
 
 from answerback.testing.behaviours import Behaviour
 from answerback.testing.receiver import Callback, Receiver
+from eventually import eventually
 
 FILE = {"url": "https://files.example/essay.pdf", "pages": [1, 2]}
 VERDICT = {"score": 0.5, "feedback": "Schön, aber kurz."}
-PATIENCE = 10.0
 
 
 class Desk:
@@ -44,11 +43,12 @@ class Desk:
 
     async def until(self, job_id: str, wanted: Callable[[Any], bool]) -> Any:
         """The job, once it is as wanted."""
-        async with asyncio.timeout(PATIENCE):
-            while True:
-                if wanted(job := await self.job(job_id)):
-                    return job
-                await asyncio.sleep(0.01)
+
+        async def probe() -> Any:
+            job = await self.job(job_id)
+            return job if wanted(job) else None
+
+        return await eventually(probe, f"{job_id} as wanted")
 
     async def until_state(self, job_id: str, state: str) -> Any:
         return await self.until(job_id, lambda job: job["status"] == state)

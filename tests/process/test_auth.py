@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from relay import Client, Relay, Surroundings, eventually, problem
+from relay import Client, Relay, Surroundings, problem
 
 from answerback.testing.receiver import Callback, Receiver
 from answerback.testing.service import Service
 from answerback.testing.signatures import InvalidSignatureError, verify
+from eventually import eventually
 from forks import Forks
 
 ROUTES = [

@@ -13,6 +13,7 @@ import pytest
 from broken_answers import STREAMS, WHOLE, Fault, whole
 
 from answerback.testing import replies
+from answerback.testing.completions import encoded
 from answerback.testing.llm import FakeLLM
 from answerback.testing.service import Service
 from troubles import chunk, sse
@@ -61,7 +62,7 @@ async def test_no_broken_whole_answer_looks_like_success(llm: FakeLLM, service: 
 
         assert await taken_for_success(llm, "whole fault", WHOLE, routes) == []
         # The same eyes do see a success.
-        llm.on("whole", replies.raw(replies.encoded(whole(random.Random(SEED)))))
+        llm.on("whole", replies.raw(encoded(whole(random.Random(SEED)))))
         assert all([await route("whole") for route in routes])
 
 

@@ -8,6 +8,7 @@ import openai
 import pytest
 
 from answerback.testing import replies
+from answerback.testing.completions import encoded
 from answerback.testing.llm import FakeLLM
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -25,7 +26,7 @@ def headers() -> Mapping[str, str]:
 
 def vectors(*data: Any, **changes: Any) -> bytes:
     counts = {"prompt_tokens": 1, "total_tokens": 1}
-    return replies.encoded({"object": "list", "data": list(data), "model": "m", "usage": counts, **changes})
+    return encoded({"object": "list", "data": list(data), "model": "m", "usage": counts, **changes})
 
 
 async def test_texts_become_vectors(sdk: openai.AsyncOpenAI, llm: FakeLLM) -> None:

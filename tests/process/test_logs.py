@@ -3,11 +3,12 @@
 import secrets
 from typing import Any
 
-from relay import AUTH_TOKEN, PATIENCE, PROVIDER_KEY, SECRET, Client
+from relay import AUTH_TOKEN, PROVIDER_KEY, SECRET, Client
 
 from answerback.settings import OPENROUTER_MODEL
 from answerback.testing import behaviours, replies
 from answerback.testing.receiver import Receiver
+from eventually import PATIENCE
 
 
 def marker(name: str) -> str:

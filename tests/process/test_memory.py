@@ -5,9 +5,10 @@ import sqlite3
 from collections.abc import AsyncIterator
 
 import pytest_asyncio
-from relay import PATIENCE, Client, Relay, Surroundings
+from relay import Client, Relay, Surroundings
 
 from answerback.testing import replies
+from eventually import PATIENCE
 
 TTL = 600
 MAX_TOKENS = 200

@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 
 from answerback.testing import replies
+from answerback.testing.completions import encoded
 from answerback.testing.llm import FakeLLM
 from answerback.testing.service import Service
 
@@ -68,7 +69,7 @@ async def test_each_of_several_prompts_has_a_choice(client: openai.AsyncOpenAI) 
 
 async def test_chances_come_as_they_are(client: openai.AsyncOpenAI, llm: FakeLLM) -> None:
     chances = {"tokens": [" x"], "token_logprobs": [-0.5], "top_logprobs": [{" x": -0.5}], "text_offset": [0]}
-    llm.on("chances", replies.raw(replies.encoded(said(" x", logprobs=chances))))
+    llm.on("chances", replies.raw(encoded(said(" x", logprobs=chances))))
 
     made = await client.completions.create(model="m", prompt="chances", logprobs=1)
 
@@ -123,7 +124,7 @@ async def test_a_stream_that_breaks_ends_with_an_error(
 
 
 async def test_a_whole_answer_that_failed_is_a_502(client: openai.AsyncOpenAI, llm: FakeLLM) -> None:
-    llm.on("fail", replies.raw(replies.encoded(said("half", "error"))))
+    llm.on("fail", replies.raw(encoded(said("half", "error"))))
 
     with pytest.raises(openai.InternalServerError) as failed:
         await client.completions.create(model="m", prompt="fail")

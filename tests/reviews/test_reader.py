@@ -12,6 +12,7 @@ from answerback.reviews.files.child import Order, text_of
 from answerback.reviews.files.errors import FileError
 from answerback.reviews.files.reader import DocumentReader
 from answerback.reviews.model import MAX_CHARS, MAX_PAGES, File
+from eventually import eventually
 from papers import pdf
 
 PDF = "application/pdf"
@@ -153,17 +154,18 @@ async def test_a_reading_goes_behind_the_service_and_leaves_no_process_once_canc
     others, usual = _children(), os.getpriority(os.PRIO_PROCESS, 0)
     slow = pdf(b"BT /F1 12 Tf " + b"1 0 0 1 0 0 cm (a) Tj " * 3_000_000 + b"ET")
     task = asyncio.create_task(DocumentReader().text(File(slow, PDF, ""), None))
-    async with asyncio.timeout(10):
-        while True:
-            if (children := _children() - others) and all(_niceness(each) > usual for each in children):
-                break
-            await asyncio.sleep(0.01)
+    children = await eventually(lambda: _behind(_children() - others, usual), "a process behind the service")
 
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
 
     assert not children & _children()
+
+
+def _behind(children: set[str], usual: int) -> set[str]:
+    """These, once all stand behind processes of the usual priority."""
+    return children if all(_niceness(each) > usual for each in children) else set()
 
 
 def _children() -> set[str]:

@@ -21,7 +21,7 @@ SET_COOKIE = {
 }
 
 SHOWN: dict[int | str, dict[str, Any]] = {**QUERY_ERRORS, 204: {"description": "Nobody, where that is `optional`"}}
-Optional = Annotated[
+KeyIsOptional = Annotated[
     bool, Query(description="Answer 204 in place of 401 where no valid key is sent: browsers log each 401 as an error.")
 ]
 
@@ -69,7 +69,7 @@ def router(authenticator: Authenticator, about: About) -> APIRouter:
 
 def _add_show(routes: APIRouter, authenticator: Authenticator, about: About) -> None:
     @routes.get(PATH, summary="Who am I?", response_model=SessionBody, responses=SHOWN)
-    async def get_session_of_caller(request: Request, optional: Optional = False) -> Response:
+    async def get_session_of_caller(request: Request, optional: KeyIsOptional = False) -> Response:
         """The caller's tenant and key, and the service it called. It does not count against the rate."""
         try:
             caller = await authenticator.polling_caller(request)

@@ -53,6 +53,7 @@ class Server(Uvicorn):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         if sys.platform == "win32":
+            # Its event loop has no `add_reader`.
             await super().startup(sockets)
         else:
             await super().startup([])

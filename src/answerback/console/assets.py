@@ -43,7 +43,8 @@ class Assets:
     version: str
 
     def page(self, path: str) -> Asset:
-        """The page at this path below `/console`: the same at all, but for what it says is needed there."""
+        """The page at this path below `/console`: the same at all of them, but for the modules that it names."""
+        # `jobs.js` draws `/jobs`, `job.js` `/jobs/{id}`.
         first, *rest = path.strip("/").split("/")
         name = first.removesuffix("s") if rest else first or "home"
         return self.pages.get(f"{PAGES}{name}.js") or self.pages[START]

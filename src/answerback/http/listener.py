@@ -5,8 +5,8 @@ import socket
 from collections.abc import Callable, Sequence
 
 ACCEPTED_AT_ONCE = 32
-"""In one turn of the event loop. uvloop accepts one, so that behind turns full of work new clients would wait for
-minutes; all that wait would be a turn full of work themselves."""
+"""In one turn of the event loop. uvloop accepts one, so that a client would wait for as many turns full of work as
+others came before it; all that wait would be a turn full of work themselves."""
 SHORTAGE_SECONDS = 1.0
 """How long none is accepted where the system had no descriptor or memory for one."""
 

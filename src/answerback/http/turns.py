@@ -1,4 +1,4 @@
-"""How much of a connection is read, and of a client begun, before others have their turn."""
+"""How much of a connection is read, and how many requests of a client begin, before others have their turn."""
 
 import asyncio
 from functools import partial

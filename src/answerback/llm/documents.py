@@ -37,6 +37,7 @@ async def read_completion(
         return _assembled(assembly, Head(COMPLETION, model, now), now)
     body, broken = await response.read_what_came()
     body = in_utf8(body, response.headers)
+    # Two turns: others go on between the look at the bytes and what is made of them.
     async with heavy.on(len(body)):
         completions.check_values(body)
     async with heavy.on(len(body)):

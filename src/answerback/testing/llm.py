@@ -26,7 +26,8 @@ from typing import Any, Self, TypeAlias
 from aiohttp import web
 from multidict import CIMultiDictProxy
 
-from answerback.testing.replies import Call, Reply, delayed, echo, embeddings, last_user_text, status, text_completion
+from answerback.testing.completions import last_user_text
+from answerback.testing.replies import Call, Reply, delayed, echo, embeddings, status, text_completion
 
 HOST = "127.0.0.1"
 MAX_BODY = 64 * 1024 * 1024
