@@ -28,8 +28,10 @@ class Follower:
         self._response = response
 
     async def event(self) -> tuple[str, Any]:
-        """The next event's name and its data."""
-        name = (await self._response.content.readline()).decode().removeprefix("event: ").strip()
+        """The next event's name and its data. Comments that keep the connection alive are passed over."""
+        while not (line := (await self._response.content.readline()).decode()).startswith("event: "):
+            assert line == "\n" or line.startswith(":"), line
+        name = line.removeprefix("event: ").strip()
         data = (await self._response.content.readline()).decode().removeprefix("data: ")
         await self._response.content.readline()
         return name, json.loads(data)

@@ -81,6 +81,8 @@ def _wrong(operation: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
                 yield _entry("greater_than_equal", where, ge=least)
             if (longest := schema.get("maxLength")) is not None:
                 yield _entry("string_too_long", where, max_length=longest)
+            if schema.get("type") == "boolean":
+                yield _entry("bool_parsing", where)
         if "enum" in parameter["schema"]:
             words = f"must be one of {', '.join(parameter['schema']['enum'])}"
             yield {"type": "enum", "loc": where, "msg": words}
