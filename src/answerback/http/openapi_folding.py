@@ -73,23 +73,27 @@ def _wrong(operation: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         for field in content["schema"].get("required", ()):
             yield _entry("missing", ["body", field])
     for parameter in operation.get("parameters", ()):
-        where = [parameter["in"], parameter["name"]]
-        for schema in (parameter["schema"], *parameter["schema"].get("anyOf", ())):
-            if (most := schema.get("maximum")) is not None:
-                yield _entry("less_than_equal", where, le=most)
-            if (least := schema.get("minimum")) is not None:
-                yield _entry("greater_than_equal", where, ge=least)
-            if (longest := schema.get("maxLength")) is not None:
-                yield _entry("string_too_long", where, max_length=longest)
-            if schema.get("type") == "boolean":
-                yield _entry("bool_parsing", where)
-        if "enum" in parameter["schema"]:
-            words = f"must be one of {', '.join(parameter['schema']['enum'])}"
-            yield {"type": "enum", "loc": where, "msg": words}
-        if parameter["name"] == "Idempotency-Key":
-            words = "must be 1 to 255 printable ASCII characters"
-            yield {"type": "idempotency_key", "loc": where, "msg": words}
+        yield from _wrong_in(parameter)
     yield {"type": "value_error", "loc": ["query", "parameter"], "msg": UNKNOWN}
+
+
+def _wrong_in(parameter: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    where = [parameter["in"], parameter["name"]]
+    for schema in (parameter["schema"], *parameter["schema"].get("anyOf", ())):
+        if (most := schema.get("maximum")) is not None:
+            yield _entry("less_than_equal", where, le=most)
+        if (least := schema.get("minimum")) is not None:
+            yield _entry("greater_than_equal", where, ge=least)
+        if (longest := schema.get("maxLength")) is not None:
+            yield _entry("string_too_long", where, max_length=longest)
+        if schema.get("type") == "boolean":
+            yield _entry("bool_parsing", where)
+    if "enum" in parameter["schema"]:
+        words = f"must be one of {', '.join(parameter['schema']['enum'])}"
+        yield {"type": "enum", "loc": where, "msg": words}
+    if parameter["name"] == "Idempotency-Key":
+        words = "must be 1 to 255 printable ASCII characters"
+        yield {"type": "idempotency_key", "loc": where, "msg": words}
 
 
 def _entry(kind: str, loc: list[str], **facts: int) -> dict[str, Any]:
