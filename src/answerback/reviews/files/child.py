@@ -17,7 +17,8 @@ from typing import TypedDict
 from answerback.reviews.files import plain
 from answerback.reviews.files.errors import FileError
 
-MEMORY_BYTES = 1024 * 1024 * 1024
+MEMORY_BYTES = 256 * 1024 * 1024
+"""A scan of 10 MB takes 45 MB. A page of 8 MB of drawing instructions has enough, too, but not in `CPU_SECONDS`."""
 CPU_SECONDS = 20
 NICENESS = 10
 """Hostile files may keep every processor busy: the service goes first."""

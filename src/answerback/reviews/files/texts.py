@@ -11,7 +11,8 @@ from answerback.reviews.files.kept import KeptTexts
 from answerback.reviews.model import MAX_CHARS, MAX_FILES, MAX_TOTAL_BYTES, File, FileRef
 
 AT_ONCE = 6
-"""Files of all reviews that are fetched, or held in memory and read, at a time: of 10 MiB each."""
+"""Files of all reviews that are fetched, or held in memory and read, at a time: of 10 MiB each. Their readers may take
+1.5 GiB of memory together."""
 
 
 class Fetcher(Protocol):
