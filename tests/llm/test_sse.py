@@ -2,7 +2,7 @@
 
 import pytest
 
-from answerback.llm.sse import MAX_EVENT_BYTES, Event, EventParser, EventTooLarge
+from answerback.llm.sse import MAX_EVENT_BYTES, MAX_EVENT_LINES, Event, EventParser, EventTooLarge, first_data
 
 
 def events(*received: bytes) -> list[Event]:
@@ -40,6 +40,8 @@ def data(*received: bytes) -> list[bytes]:
         (b'{"a": 1}\n{"b": 2}\n', [b'{"a": 1}', b'{"b": 2}']),
         (b'{\n "a": 1\n}\ndata: b\n\n', [b'{\n "a": 1\n}', b"b"]),
         (b"[DONE]\n", [b"[DONE]"]),
+        (b'data: {"a": 1}\ndata: {"b": 2}\ndata: [DONE]\n\n', [b'{"a": 1}', b'{"b": 2}', b"[DONE]"]),
+        (b'data: {"a":\ndata: [{"b": 2}\ndata: ,{"c": {}\ndata: }]}\n\n', [b'{"a":\n[{"b": 2}\n,{"c": {}\n}]}']),
     ],
 )
 def test_events_are_found_however_they_are_cut(body: bytes, expected: list[bytes]) -> None:
@@ -68,6 +70,25 @@ def test_an_event_may_be_as_large_as_an_answer_and_no_larger_at_once_or_in_piece
 def test_lines_without_an_end_to_their_event_are_counted() -> None:
     with pytest.raises(EventTooLarge):
         data(*[b"data: %b\n" % (b"x" * 1_000) * 100] * 100)
+
+
+@pytest.mark.parametrize("line", [b"data:\n", b"data: a\n", b"data: [DONE]\n", b"[{\n"], ids=repr)
+def test_an_event_has_some_thousand_lines_at_most(line: bytes) -> None:
+    assert len(events(line * MAX_EVENT_LINES, b"\n")) == 1
+    with pytest.raises(EventTooLarge):
+        data(line * (MAX_EVENT_LINES + 1))
+
+
+def test_an_event_whose_blank_line_is_missing_is_whole_where_the_next_one_begins() -> None:
+    parser = EventParser()
+
+    assert parser.feed(b"event: piece\ndata: {}\n") == []
+    assert parser.feed(b"data: {}\n" * 100_000) == [Event(b"{}", b"piece")] * 100_000
+
+
+def test_of_a_body_only_as_much_is_read_as_holds_its_first_event() -> None:
+    assert first_data(b"data: a\n\n" + b"data:\n" * 1_000_000) == b"a"
+    assert first_data(b"data:\n" * MAX_EVENT_LINES * 2).startswith(b"data:\n")
 
 
 def test_comments_are_not_counted() -> None:

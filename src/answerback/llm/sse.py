@@ -8,6 +8,10 @@ from answerback.llm.transport import MAX_RESPONSE_BYTES
 MAX_EVENT_BYTES = MAX_RESPONSE_BYTES
 """An answer may come in one event. Counted alike for events that come at once and in pieces."""
 
+MAX_EVENT_LINES = 8 * 1024
+"""An indented document has thousands at most. Lines cost more than their bytes."""
+
+_PIECE = 16 * 1024
 
 _FIELDS = frozenset({b"data", b"event", b"id", b"retry", b""})
 
@@ -15,7 +19,7 @@ BLANK = frozenset({b"\n", b"\r", b"\r\n"})
 
 
 class EventTooLarge(ValueError):
-    """One event exceeds MAX_EVENT_BYTES."""
+    """One event exceeds MAX_EVENT_BYTES or MAX_EVENT_LINES."""
 
 
 class Event(NamedTuple):
@@ -30,7 +34,11 @@ def first_data(body: bytes) -> bytes:
     if not body.startswith((b"data:", b"event:", b"error:")):
         return body
     parser = EventParser()
-    events = parser.feed(body) or parser.end()
+    try:
+        found = (parser.feed(body[at : at + _PIECE]) for at in range(0, len(body), _PIECE))
+        events = next(filter(None, found), None) or parser.end()
+    except EventTooLarge:
+        return body
     return events[0].data if events else body
 
 
@@ -38,13 +46,21 @@ def _name(field: bytes) -> bytes:
     return field if field in _FIELDS else field.strip(b" \t\0").lower()
 
 
+def _begins_another(line: bytes, before: bytes) -> bool:
+    """Whether a line of data begins a document though the one before ends one: within a document something stands
+    between a brace that closes and one that opens."""
+    return before.rstrip().endswith(b"}") and line.lstrip().startswith((b"{", b"["))
+
+
 class EventParser:
     """Finds the events in bytes as they come.
 
     Liberties are taken with the standard, so that nothing is lost in silence. An event that lacks only its blank line
-    counts at the end of a whole body. A byte order mark, blanks and NULs are passed over in front of any line; names of
-    fields may be in capitals. A field `error` is the data of an event of that name. A line that begins like JSON is no
-    field: it is an event of its own, for upstreams write errors, and even answers, between or in place of events.
+    counts at the end of a whole body. Where a line of data ends a document and the next one begins another, the blank
+    line between them is missing: they are two events of one name. A byte order mark, blanks and NULs are passed over in
+    front of any line; names of fields may be in capitals. A field `error` is the data of an event of that name. A line
+    that begins like JSON is no field: it is an event of its own, for upstreams write errors, and even answers, between
+    or in place of events.
     """
 
     def __init__(self) -> None:
@@ -120,6 +136,8 @@ class EventParser:
         match _name(field):
             case b"data":
                 self._end_bare()
+                if self._data and _begins_another(value, self._data[-1]):
+                    self._end_data()
                 self._data.append(value.removeprefix(b" "))
                 self._count(len(line))
             case b"event":
@@ -138,10 +156,13 @@ class EventParser:
 
     def _dispatch(self) -> None:
         self._end_bare()
-        data, name = self._data, self._name
-        self._data, self._name, self._size = [], b"", 0
+        self._end_data()
+        self._name = b""
+
+    def _end_data(self) -> None:
+        data, self._data, self._size = self._data, [], 0
         if data:
-            self._whole.append(Event(data[0] if len(data) == 1 else b"\n".join(data), name))
+            self._whole.append(Event(data[0] if len(data) == 1 else b"\n".join(data), self._name))
 
     def _end_bare(self) -> None:
         if self._bare:
@@ -151,5 +172,5 @@ class EventParser:
 
     def _count(self, size: int) -> None:
         self._size += size
-        if self.pending > MAX_EVENT_BYTES:
+        if self.pending > MAX_EVENT_BYTES or len(self._data) + len(self._bare) > MAX_EVENT_LINES:
             raise EventTooLarge
