@@ -166,7 +166,7 @@ async def test_only_an_inbox_of_all_own_addresses_may_be_a_callback_url(path: Pa
 
 async def test_an_address_that_is_nobodys_is_not_called_either(api: Api) -> None:
     address = BASE + await opened(api)
-    sender = api.service.endpoints.trial._sender  # the one of all deliveries
+    sender = api.service.webhooks.sender
 
     answered = [(await sender.send("t", url, {}, BODY)).status for url in (address, address + "AAAA")]
 
