@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from answerback.chat.chunks import events
-from answerback.kernel.errors import ErrorCode, ProviderError
+from answerback.kernel.errors import ErrorCode
 from answerback.kernel.json import Json
+from answerback.kernel.provider_error import ProviderError
 from answerback.llm.chunk_reader import ChunkReader
 from answerback.llm.model import Chunk
 from answerback.llm.reply import StreamedReply

@@ -12,11 +12,12 @@ from typing import Any
 
 from answerback.conversations.model import Memory
 from answerback.jobs.finish import End
-from answerback.jobs.kind import Claimed, JobState, StoredFailure
+from answerback.jobs.kind import Claimed, JobState
 from answerback.jobs.model import Accepted, Finished, Limits, NewJob
 from answerback.jobs.outcome import Retry
 from answerback.kernel.clock import SystemClock
-from answerback.kernel.errors import ErrorCode, Failure, ProviderError
+from answerback.kernel.errors import AnyFailure, ErrorCode, Failure
+from answerback.kernel.provider_error import ProviderError
 from answerback.kernel.shares import Shares
 from answerback.kernel.usage import Usage
 from answerback.llm.model import Answer, ChatRequest
@@ -38,7 +39,7 @@ MEMORY = Memory(max_messages=20, max_tokens=8_000, ttl_seconds=86_400)
 DAY = 86_400.0
 DAY_MS = 86_400_000
 FAILURE = Failure(ErrorCode.UPSTREAM_ERROR, "the LLM is not well")
-STORED_FAILURE = StoredFailure(FAILURE.code, FAILURE.message)
+STORED_FAILURE = AnyFailure(FAILURE.code, FAILURE.message)
 REPORT = Report("reported")
 
 

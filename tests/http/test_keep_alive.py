@@ -12,7 +12,8 @@ from starlette.responses import Response
 from answerback.chat.chunks import error_chunk, events
 from answerback.http.keep_alive import stream
 from answerback.http.sse import COMMENT, DONE, sse_response, text_response
-from answerback.kernel.errors import ErrorCode, ProviderError
+from answerback.kernel.errors import ErrorCode
+from answerback.kernel.provider_error import ProviderError
 from answerback.llm.model import Chunk
 from answerback.llm.reply import StreamedReply
 from loop_clock import LoopClock

@@ -4,7 +4,8 @@ import pytest
 
 from answerback.jobs.outcome import Failed, Retry, Snooze
 from answerback.jobs.retry_policy import BILLED, BILLED_ATTEMPTS, after_provider_error
-from answerback.kernel.errors import ErrorCode, ProviderError
+from answerback.kernel.errors import ErrorCode
+from answerback.kernel.provider_error import ProviderError
 from answerback.kernel.retry import JOB_SCHEDULE
 from builders import FAILURE, refusal
 

@@ -13,9 +13,10 @@ from answerback.jobs.kind import Claimed, JobState, Registry
 from answerback.jobs.model import JobRecord
 from answerback.jobs.outcome import Awaiting, Completed, Failed, Outcome, Retry, Snooze
 from answerback.jobs.run import Runner
-from answerback.kernel.errors import ErrorCode, OutcomeUnknown, ProviderError, StorageUnavailable
+from answerback.kernel.errors import ErrorCode, OutcomeUnknown, StorageUnavailable
 from answerback.kernel.failpoints import Failpoint
 from answerback.kernel.instruments import Instruments
+from answerback.kernel.provider_error import ProviderError
 from answerback.kernel.telemetry import Metrics
 from answerback.testing.clock import FakeClock
 from builders import (

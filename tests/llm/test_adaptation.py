@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from scripting import ask, read
 
-from answerback.kernel.errors import ProviderError
 from answerback.kernel.heavy import HeavyWork
+from answerback.kernel.provider_error import ProviderError
 from answerback.llm.adaptation import MOST_MODELS, Adaptations, Change
 from answerback.llm.instructions import IN_PLACE
 from answerback.llm.model import ChatRequest

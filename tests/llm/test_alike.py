@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from answerback.kernel.errors import ProviderError
+from answerback.kernel.provider_error import ProviderError
 from answerback.llm.alike import AlikeChunks
 from answerback.llm.chunk_reader import ChunkReader
 from answerback.llm.model import Chunk

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from scripting import ask
 
 from answerback.kernel.clock import SystemClock
-from answerback.kernel.errors import ErrorCode, ProviderError
+from answerback.kernel.errors import ErrorCode
 from answerback.kernel.heavy import HeavyWork
+from answerback.kernel.provider_error import ProviderError
 from answerback.llm.model import Answer, ChatRequest, Json, Usage
 from answerback.llm.openai_compatible import OpenAICompatible
 from answerback.llm.provider import send_whole

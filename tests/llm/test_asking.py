@@ -6,8 +6,9 @@ import pytest
 from scripting import chunk, streamed
 
 from answerback.kernel.current_request import CURRENT_REQUEST, CurrentRequest
-from answerback.kernel.errors import ErrorCode, ProviderError
+from answerback.kernel.errors import ErrorCode
 from answerback.kernel.instruments import Instruments
+from answerback.kernel.provider_error import ProviderError
 from answerback.kernel.retry import ShortRetries
 from answerback.kernel.telemetry import ANSWERED, JobEnd
 from answerback.kernel.usage import Usage

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from answerback.kernel.errors import ErrorCode, ProviderError, UnknownModel
+from answerback.kernel.errors import ErrorCode, UnknownModel
 from answerback.kernel.instruments import Instruments
+from answerback.kernel.provider_error import ProviderError
 from answerback.llm import catalog as module
 from answerback.llm.catalog import PAUSE_SECONDS, Catalog
 from answerback.llm.model import Model, ModelList

@@ -16,8 +16,9 @@ from vendors import DENIED, NO_ROOM, NOBODY_ALLOWED, Example
 
 from answerback.http.upstream import status_of
 from answerback.kernel.clock import SystemClock
-from answerback.kernel.errors import Concerns, ErrorCode, ProviderError
+from answerback.kernel.errors import ErrorCode
 from answerback.kernel.heavy import HeavyWork
+from answerback.kernel.provider_error import Concerns, ProviderError
 from answerback.llm.model import ChatRequest
 from answerback.llm.openai_compatible import OpenAICompatible
 from answerback.llm.transport import MAX_RESPONSE_BYTES, NO_TLS, PERHAPS_TLS, TLS

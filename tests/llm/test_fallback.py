@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from scripting import ask, chunk, read, streamed
 
-from answerback.kernel.errors import Concerns, ErrorCode, ProviderError
+from answerback.kernel.errors import ErrorCode
 from answerback.kernel.instruments import Instruments
+from answerback.kernel.provider_error import Concerns, ProviderError
 from answerback.llm.health import Health
 from answerback.llm.model import ChatRequest, Chunk, Model, ModelList
 from answerback.llm.provider import send_streamed

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from answerback.kernel.errors import ErrorCode, ProviderError
+from answerback.kernel.errors import ErrorCode
 from answerback.kernel.heavy import HeavyWork
+from answerback.kernel.provider_error import ProviderError
 from answerback.llm import filler
 from answerback.llm.documents import read_completion
 from answerback.llm.streams import chunks

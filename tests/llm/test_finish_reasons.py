@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from answerback.kernel.errors import ErrorCode, ProviderError
+from answerback.kernel.errors import ErrorCode
+from answerback.kernel.provider_error import ProviderError
 from answerback.llm.finish_reasons import Finish, check_end, classify, normalised, shown
 
 WORDS: dict[Finish, list[Any]] = {

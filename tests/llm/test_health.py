@@ -5,8 +5,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from answerback.kernel.errors import ErrorCode, ProviderError
+from answerback.kernel.errors import ErrorCode
 from answerback.kernel.instruments import Instruments
+from answerback.kernel.provider_error import ProviderError
 from answerback.kernel.telemetry import LLMCall
 from answerback.llm.health import AWAY_AFTER, Health
 from answerback.llm.model import ModelList

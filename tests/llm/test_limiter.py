@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scripting import HOUR, chunk, read, streamed
 
-from answerback.kernel.errors import ErrorCode, ProviderError
+from answerback.kernel.errors import ErrorCode
 from answerback.kernel.instruments import Instruments
+from answerback.kernel.provider_error import ProviderError
 from answerback.llm.limiter import RESERVED_AHEAD, LimitedProvider, UpstreamLimiter
 from answerback.llm.model import ChatRequest, Chunk, ModelList
 from answerback.llm.provider import send_streamed

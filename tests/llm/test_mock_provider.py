@@ -5,8 +5,9 @@ import asyncio
 import pytest
 from scripting import ask
 
-from answerback.kernel.errors import ErrorCode, ProviderError
+from answerback.kernel.errors import ErrorCode
 from answerback.kernel.json import Json
+from answerback.kernel.provider_error import ProviderError
 from answerback.llm.mock import MockProvider
 from answerback.llm.model import ChatRequest
 

@@ -2,8 +2,9 @@
 
 import pytest
 
-from answerback.kernel.errors import ErrorCode, ProviderError
+from answerback.kernel.errors import ErrorCode
 from answerback.kernel.json import Json
+from answerback.kernel.provider_error import ProviderError
 from answerback.llm.model import Model
 from answerback.llm.model_lists import models_of
 from answerback.llm.openai_compatible import OpenAICompatible

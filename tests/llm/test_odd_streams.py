@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from answerback.kernel.errors import ErrorCode, ProviderError
+from answerback.kernel.errors import ErrorCode
 from answerback.kernel.heavy import HeavyWork
 from answerback.kernel.json import Json
+from answerback.kernel.provider_error import ProviderError
 from answerback.llm import streams
 from answerback.llm.documents import read_completion
 from answerback.llm.model import Chunk, Usage

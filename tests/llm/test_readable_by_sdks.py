@@ -7,8 +7,8 @@ import pytest
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 from scripting import ask, read
 
-from answerback.kernel.errors import ProviderError
 from answerback.kernel.json import Json
+from answerback.kernel.provider_error import ProviderError
 from answerback.llm.model import ChatRequest
 from answerback.llm.openai_compatible import OpenAICompatible
 from answerback.llm.provider import send_whole

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from answerback.kernel.errors import ProviderError
+from answerback.kernel.provider_error import ProviderError
 from answerback.llm.tool_calls import tool_calls
 
 WEATHER = {"name": "weather", "arguments": '{"city": "Bern"}'}

@@ -8,9 +8,10 @@ import pytest
 from scripting import ask, chunk, streamed
 
 from answerback.kernel.clock import SystemClock
-from answerback.kernel.errors import ErrorCode, ProviderError
+from answerback.kernel.errors import ErrorCode
 from answerback.kernel.heavy import HeavyWork
 from answerback.kernel.instruments import Instruments
+from answerback.kernel.provider_error import ProviderError
 from answerback.llm.limiter import LimitedProvider, UpstreamLimiter
 from answerback.llm.model import ChatRequest, Chunk
 from answerback.llm.observed import ObservedProvider

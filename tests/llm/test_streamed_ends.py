@@ -5,8 +5,8 @@ import json
 import pytest
 from scripting import read
 
-from answerback.kernel.errors import ProviderError
 from answerback.kernel.json import Json
+from answerback.kernel.provider_error import ProviderError
 from answerback.llm.model import ChatRequest
 from answerback.llm.openai_compatible import OpenAICompatible
 from answerback.testing import replies

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from scripting import ask, read
 
-from answerback.kernel.errors import ErrorCode, ProviderError
+from answerback.kernel.errors import ErrorCode
 from answerback.kernel.json import Json
+from answerback.kernel.provider_error import ProviderError
 from answerback.llm.model import ChatRequest, Chunk
 from answerback.llm.openai_compatible import OpenAICompatible
 from answerback.testing import replies

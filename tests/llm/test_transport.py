@@ -7,8 +7,9 @@ from typing import Any, cast
 import pytest
 from scripting import ask
 
-from answerback.kernel.errors import ErrorCode, ProviderError
+from answerback.kernel.errors import ErrorCode
 from answerback.kernel.heavy import HEAVY_BYTES, HeavyWork, HeldBytes
+from answerback.kernel.provider_error import ProviderError
 from answerback.llm.model import ChatRequest
 from answerback.llm.openai_compatible import OpenAICompatible
 from answerback.llm.transport import OpenResponse

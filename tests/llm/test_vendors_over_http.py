@@ -6,7 +6,8 @@ import pytest
 from scripting import ask, read
 from vendors import EXAMPLES, Example
 
-from answerback.kernel.errors import ErrorCode, ProviderError
+from answerback.kernel.errors import ErrorCode
+from answerback.kernel.provider_error import ProviderError
 from answerback.llm.meaning import Meaning
 from answerback.llm.model import ChatRequest
 from answerback.llm.openai_compatible import OpenAICompatible

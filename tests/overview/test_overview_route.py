@@ -8,7 +8,8 @@ import pytest
 
 from answerback.jobs.finish import End
 from answerback.jobs.kind import JobState
-from answerback.kernel.errors import ErrorCode, Failure, ProviderError
+from answerback.kernel.errors import ErrorCode, Failure
+from answerback.kernel.provider_error import ProviderError
 from answerback.kernel.telemetry import LLMCall
 from whole_api import Api, whole_api
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from answerback.kernel.errors import ErrorCode, ProviderError, StorageUnavailable
+from answerback.kernel.errors import ErrorCode, StorageUnavailable
+from answerback.kernel.provider_error import ProviderError
 from answerback.kernel.telemetry import LLMCall
 from answerback.llm.health import Health
 from answerback.llm.standing import Rest

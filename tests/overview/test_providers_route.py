@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from answerback.bootstrap.upstreams import Upstreams
-from answerback.kernel.errors import ErrorCode, ProviderError
+from answerback.kernel.errors import ErrorCode
 from answerback.kernel.instruments import Instruments
+from answerback.kernel.provider_error import ProviderError
 from answerback.kernel.telemetry import LLMCall
 from answerback.llm.health import Health
 from answerback.settings import Settings

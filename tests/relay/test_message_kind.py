@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from answerback.conversations.model import Entry, Memory, Place
 from answerback.jobs.kind import Claimed, Ending, Job, JobState, Unreadable
 from answerback.jobs.outcome import Completed, Failed
-from answerback.kernel.errors import ErrorCode, Failure, ProviderError, StorageUnavailable, ToolCallUnknown
+from answerback.kernel.errors import ErrorCode, Failure, StorageUnavailable, ToolCallUnknown
+from answerback.kernel.provider_error import ProviderError
 from answerback.kernel.usage import Usage
 from answerback.llm.model import Answer
 from answerback.relay.kind import MessageKind

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from answerback.kernel.errors import ProviderError
+from answerback.kernel.provider_error import ProviderError
 from answerback.llm.chunk_reader import ChunkReader
 from answerback.llm.model import Chunk, FinishReason
 from answerback.responses.answer import Answer

@@ -2,11 +2,12 @@
 
 import pytest
 
-from answerback.jobs.kind import JobState, StoredFailure
+from answerback.jobs.kind import JobState
+from answerback.kernel.errors import AnyFailure
 from answerback.responses.model import Asked
 from answerback.responses.stored import StoredResponse
 
-LIMITED = StoredFailure("upstream_rate_limited", "slow down")
+LIMITED = AnyFailure("upstream_rate_limited", "slow down")
 
 
 @pytest.mark.parametrize(

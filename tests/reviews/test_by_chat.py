@@ -5,7 +5,8 @@ from review_desk import CALL_SECONDS, REVIEW, Desk, StubFiles, by_chat
 
 from answerback.jobs.kind import JobState
 from answerback.jobs.retry_policy import BILLED_ATTEMPTS
-from answerback.kernel.errors import CallbackRefused, ErrorCode, InvalidField, ProviderError
+from answerback.kernel.errors import CallbackRefused, ErrorCode, InvalidField
+from answerback.kernel.provider_error import ProviderError
 from answerback.kernel.usage import Usage
 from answerback.llm.model import Answer
 from answerback.reviews.by_chat import ChatReviewer

@@ -4,7 +4,8 @@ import pytest
 from review_desk import REVIEW, Desk, StubLLM
 
 from answerback.jobs.kind import JobState
-from answerback.kernel.errors import ErrorCode, NotFound, ProviderError, Unauthorized
+from answerback.kernel.errors import ErrorCode, NotFound, Unauthorized
+from answerback.kernel.provider_error import ProviderError
 from answerback.reviews.llm_callbacks import WRONG_AT_ONCE
 from answerback.reviews.model import Review, Reviewed
 from builders import refusal

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import pytest
 from review_desk import REVIEW, StubFiles, by_chat
 
-from answerback.kernel.errors import ErrorCode, ProviderError
+from answerback.kernel.errors import ErrorCode
+from answerback.kernel.provider_error import ProviderError
 from answerback.llm.model import Answer
 from answerback.reviews.files import kept, texts
 from answerback.reviews.files.errors import FileError

@@ -12,8 +12,8 @@ import openai
 import pytest
 
 from answerback.kernel.clock import SystemClock
-from answerback.kernel.errors import ProviderError
 from answerback.kernel.heavy import HeavyWork
+from answerback.kernel.provider_error import ProviderError
 from answerback.llm.model import ChatRequest
 from answerback.llm.openai_compatible import OpenAICompatible
 from answerback.llm.provider import send_whole

@@ -21,7 +21,8 @@ from answerback.http.plain_words import plain_errors
 from answerback.http.request_log import ERROR_CODE
 from answerback.http.unknown_paths import Signposts
 from answerback.http.upstream import code_of, headers_of, message_of, status_of
-from answerback.kernel.errors import ProviderError, Refusal, ResultsUnwritable, StorageUnavailable
+from answerback.kernel.errors import Refusal, ResultsUnwritable, StorageUnavailable
+from answerback.kernel.provider_error import ProviderError
 
 CLIENT_CLOSED_REQUEST = 499
 """The logged status of a request whose client hung up first; that response is not read."""

@@ -13,8 +13,8 @@ from answerback.http.codes import STOPPING
 from answerback.http.disconnect import ClientGone, while_connected
 from answerback.http.request_log import ERROR_CODE
 from answerback.http.upstream import code_of, status_of
-from answerback.kernel.errors import ProviderError
 from answerback.kernel.json import encoded
+from answerback.kernel.provider_error import ProviderError
 
 EVENT_STREAM = "text/event-stream"
 

@@ -3,7 +3,8 @@
 import math
 from collections.abc import Mapping
 
-from answerback.kernel.errors import UNUSABLE, ErrorCode, ProviderError
+from answerback.kernel.errors import UNUSABLE, ErrorCode
+from answerback.kernel.provider_error import ProviderError
 
 STATUSES: Mapping[ErrorCode, int] = {
     ErrorCode.UPSTREAM_RATE_LIMITED: 429,

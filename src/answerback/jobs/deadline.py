@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 from answerback.jobs.kind import Claimed
-from answerback.kernel.errors import ErrorCode, ProviderError
+from answerback.kernel.errors import ErrorCode
+from answerback.kernel.provider_error import ProviderError
 
 CUT_OFF = "the upstream did not answer before the job's deadline (JOB_DEADLINE_SECONDS)"
 

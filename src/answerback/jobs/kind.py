@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 
 from answerback.jobs.outcome import Outcome
-from answerback.kernel.errors import Failure
+from answerback.kernel.errors import AnyFailure
 from answerback.kernel.json import Json
 from answerback.kernel.retry import RetrySchedule
 from answerback.kernel.values import quickly_made
@@ -152,19 +152,6 @@ class Claimed(Generic[ArgsOrNone]):
         return (self.deadline_at - self.claimed_at) / 1000
 
 
-@dataclass(frozen=True, slots=True)
-class StoredFailure:
-    """A failure as it stands in its job's row: another version may have stored a `code` that this one does not know."""
-
-    code: str
-    message: str
-    param: str | None = None
-    upstream_code: str | None = None
-    status: int | None = None
-    retry_after: float | None = None
-    final: bool = False
-
-
 @quickly_made
 @dataclass(frozen=True, slots=True)
 class Ending:
@@ -174,7 +161,7 @@ class Ending:
     state: JobState
     at: int
     result: Json = None
-    failure: Failure | StoredFailure | None = None
+    failure: AnyFailure | None = None
 
 
 @quickly_made

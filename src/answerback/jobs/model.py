@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from answerback.conversations.model import Entry
-from answerback.jobs.kind import AnyKind, Claimed, Ending, Job, JobState, StoredFailure
+from answerback.jobs.kind import AnyKind, Claimed, Ending, Job, JobState
+from answerback.kernel.errors import AnyFailure
 from answerback.kernel.values import quickly_made
 from answerback.queue.attempts import Attempt
 from answerback.webhooks.model import ClaimedDelivery, DeliveryRecord, DeliveryState, Held
@@ -157,7 +158,7 @@ class JobRecord:
     deadline_at: int
     finished_at: int | None
     ending: Ending | None
-    failure: StoredFailure | None
+    failure: AnyFailure | None
     retry_of: str | None
     key_id: str | None
     claimed_at: int | None

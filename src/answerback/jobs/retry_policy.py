@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 from answerback.jobs.outcome import Failed, Retry, Snooze
-from answerback.kernel.errors import UNUSABLE, ErrorCode, ProviderError
+from answerback.kernel.errors import UNUSABLE, ErrorCode
+from answerback.kernel.provider_error import ProviderError
 from answerback.kernel.retry import RetrySchedule
 
 BILLED = UNUSABLE | {ErrorCode.UPSTREAM_TIMEOUT}

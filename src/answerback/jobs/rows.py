@@ -9,9 +9,9 @@ from sqlalchemy import func, literal_column, select
 
 from answerback.database.operation import Row, Transaction
 from answerback.database.tables import conversations, jobs
-from answerback.jobs.kind import ENDED, AnyKind, Claimed, Ending, Job, JobState, Registry, StoredFailure, Unreadable
+from answerback.jobs.kind import ENDED, AnyKind, Claimed, Ending, Job, JobState, Registry, Unreadable
 from answerback.jobs.model import JobRecord
-from answerback.kernel.errors import Failure
+from answerback.kernel.errors import AnyFailure, Failure
 from answerback.kernel.json import Json
 from answerback.queue.attempts import attempts_of
 from answerback.queue.states import state_of
@@ -164,7 +164,7 @@ def error_of(failure: Failure | None) -> str | None:
     return json.dumps({**failure_json(failure), **{name: value for name, value in waited_for.items() if value}})
 
 
-def failure_json(failure: Failure | StoredFailure) -> dict[str, str]:
+def failure_json(failure: AnyFailure) -> dict[str, str]:
     """A failure as clients read it, without what nobody named."""
     fields = {
         "code": failure.code,
@@ -175,14 +175,14 @@ def failure_json(failure: Failure | StoredFailure) -> dict[str, str]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def failure_of(stored: str | None) -> StoredFailure | None:
+def failure_of(stored: str | None) -> AnyFailure | None:
     if stored is None:
         return None
     error = json.loads(stored)
     param, upstream_code, status, wait = (
         error.get(each) for each in ("param", "upstream_code", "status", "retry_after")
     )
-    return StoredFailure(
+    return AnyFailure(
         error["code"], error["message"], param, upstream_code, status, wait, final=error.get("final", False)
     )
 

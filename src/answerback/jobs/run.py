@@ -15,10 +15,11 @@ from answerback.jobs.outcome import Awaiting, Completed, Failed, Outcome, Retry,
 from answerback.jobs.place import place_of
 from answerback.jobs.retry_policy import after_provider_error
 from answerback.jobs.store import JobStore
-from answerback.kernel.errors import ErrorCode, Failure, ProviderError
+from answerback.kernel.errors import ErrorCode, Failure
 from answerback.kernel.failpoints import Failpoint
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.persistence import persist, persist_report
+from answerback.kernel.provider_error import ProviderError
 from answerback.kernel.shares import Shares
 from answerback.kernel.shielded import until_cancelled
 from answerback.kernel.telemetry import Span, SpanKind

@@ -16,9 +16,9 @@ Refusal                the request must change, or be sent later (a 4xx or a 503
 StorageUnavailable     the database cannot take a write now (locked, full, read-only)
 └── OutcomeUnknown     the connection broke during the commit
 ResultsUnwritable      the directory of benchmarks takes no file now
-ProviderError          the LLM's side failed; says whether and when to try again
 
-What one room alone raises and reads stands in that room: `webhooks/errors.py`, `reviews/files/errors.py`.
+`kernel/provider_error.py` has the failure of an LLM's side. What one room alone raises and reads stands in that room:
+`webhooks/errors.py`, `reviews/files/errors.py`.
 
 The docstring of each code, and of each Refusal that has one, is its row in `docs/reference/errors.md` (`make docs`).
 """
@@ -80,19 +80,27 @@ UNUSABLE = frozenset({ErrorCode.UPSTREAM_EMPTY, ErrorCode.UPSTREAM_INVALID})
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
-    """An error as the client reads it. `message` is ours, or why an upstream refuses the request, in its own words,
-    redacted; then `param` and `upstream_code` are its names of the parameter and of the reason, where it gave any.
-    `status`, `retry_after` (seconds) and `final` (trying again is no use, or our own retries are used up) are for a
-    caller who waits for a job: those that the failure would have had without the job."""
+class AnyFailure:
+    """An error as the client reads it. `code` is an `ErrorCode`, but in a job's row perhaps one of another version.
+    `message` is ours, or why an upstream refuses the request, in its own words, redacted; then `param` and
+    `upstream_code` are its names of the parameter and of the reason, where it gave any. `status`, `retry_after`
+    (seconds) and `final` (trying again is no use, or our own retries are used up) are for a caller who waits for a job:
+    those that the failure would have had without the job."""
 
-    code: ErrorCode
+    code: str
     message: str
     param: str | None = None
     upstream_code: str | None = None
     status: int | None = None
     retry_after: float | None = None
     final: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Failure(AnyFailure):
+    """One of this version."""
+
+    code: ErrorCode
 
 
 class Refusal(Exception):
@@ -236,69 +244,3 @@ class OutcomeUnknown(StorageUnavailable):
 
 class ResultsUnwritable(Exception):
     """A benchmark's results cannot be stored; the message is ours and names the directory."""
-
-
-class Concerns(StrEnum):
-    """Whose trouble a provider's failure is, and so what is asked last for a while where there are others to ask."""
-
-    REQUEST = "request"
-    """This request alone: nothing is."""
-    MODEL = "model"
-    """The provider's model."""
-    ACCOUNT = "account"
-    """All models of the provider."""
-
-
-class ProviderError(Exception):
-    """The LLM did not answer. `retry_after` is in seconds, None where the upstream named no time. `asked` is False
-    where our limiter refused; `retry_after` is then the wait for a slot. `http_status` is the upstream's, None without
-    a response. `shown_status` is the status of synchronous routes where the failure's code does not decide it.
-    `elsewhere`: another provider may answer, though trying this one again would not help. `concerns` is None where the
-    code decides it. For operators only: `reason`, the upstream's own text, redacted; `hidden_code`, its code where
-    clients do not see it; `remark`, of ours, which follows the provider's `base_url`. `exhausted`: our own retries are
-    used up.
-    """
-
-    def __init__(
-        self,
-        code: ErrorCode,
-        message: str,
-        *,
-        retryable: bool,
-        retry_after: float | None = None,
-        asked: bool = True,
-        http_status: int | None = None,
-        shown_status: int | None = None,
-        elsewhere: bool = False,
-        concerns: Concerns | None = None,
-        param: str | None = None,
-        upstream_code: str | None = None,
-        reason: str | None = None,
-        remark: str | None = None,
-    ) -> None:
-        super().__init__(message)
-        self.failure = Failure(code, message, param, upstream_code)
-        self.retryable = retryable
-        self.retry_after = retry_after
-        self.asked = asked
-        self.http_status = http_status
-        self.shown_status = shown_status
-        self.elsewhere = elsewhere
-        self.concerns = concerns
-        self.reason = reason
-        self.remark = remark
-        self.hidden_code: str | None = None
-        self.base_url: str | None = None
-        self.exhausted = False
-
-    @property
-    def for_operator(self) -> str:
-        """What went wrong, and where: `http://localhost:11434/v1 refused the connection; is it running?`. Of the
-        upstream's own text it holds what every caller may see, and its code."""
-        if self.base_url is None:
-            return self.failure.message
-        if self.remark is not None:
-            return f"{self.base_url} {self.remark}"
-        message = self.failure.message.removeprefix("the upstream ")
-        code = f"; its code: {self.hidden_code}" if self.hidden_code else ""
-        return f"{self.base_url}{' ' if message != self.failure.message else ': '}{message}{code}"

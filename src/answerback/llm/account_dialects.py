@@ -5,7 +5,7 @@ comes first. Of a 400's sentence only the beginning counts here: a request's own
 look like one.
 """
 
-from answerback.kernel.errors import Concerns
+from answerback.kernel.provider_error import Concerns
 from answerback.llm.meaning import NO_STATUS, RETRY_AFTER, Meaning, Row, row
 from answerback.llm.sentences import MODEL_DENIED, NO_MONEY, NOBODY_ALLOWED, NOT_HERE, QUOTA
 

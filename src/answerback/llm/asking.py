@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from answerback.kernel.current_request import CURRENT_REQUEST
-from answerback.kernel.errors import UNUSABLE, ErrorCode, Failure, ProviderError
+from answerback.kernel.errors import UNUSABLE, ErrorCode, Failure
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.json import Json
+from answerback.kernel.provider_error import ProviderError
 from answerback.kernel.retry import ShortRetries
 from answerback.kernel.telemetry import ANSWERED, JobEnd
 from answerback.kernel.usage import Usage

@@ -4,8 +4,8 @@ id, its type and its name once."""
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from answerback.kernel.errors import ProviderError
 from answerback.kernel.json import Json
+from answerback.kernel.provider_error import ProviderError
 from answerback.llm.completions import invalid
 from answerback.llm.tool_calls import as_text, is_usable_id, names_no_tool, new_id, type_of
 

@@ -5,8 +5,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from answerback.kernel.errors import ProviderError, UnknownModel
+from answerback.kernel.errors import UnknownModel
 from answerback.kernel.instruments import Instruments
+from answerback.kernel.provider_error import ProviderError
 from answerback.llm.listed_names import Fit, ListedNames
 from answerback.llm.model import Model, ModelList
 

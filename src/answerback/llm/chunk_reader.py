@@ -4,8 +4,9 @@
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from answerback.kernel.errors import ErrorCode, ProviderError
+from answerback.kernel.errors import ErrorCode
 from answerback.kernel.json import Json
+from answerback.kernel.provider_error import ProviderError
 from answerback.llm import completions
 from answerback.llm.alike import AlikeChunks
 from answerback.llm.blank_errors import without_blank_error

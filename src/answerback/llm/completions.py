@@ -9,9 +9,10 @@ from typing import NoReturn
 
 from pydantic_core import from_json
 
-from answerback.kernel.errors import ErrorCode, ProviderError
+from answerback.kernel.errors import ErrorCode
 from answerback.kernel.heavy import HEAVY_BYTES
 from answerback.kernel.json import Json, has_more_values, without_collecting
+from answerback.kernel.provider_error import ProviderError
 from answerback.kernel.usage import Usage
 from answerback.llm.charsets import is_utf8
 from answerback.llm.content import has_media, is_blank, text_of

@@ -7,7 +7,7 @@ names; its `says` in the sentence; the status; a wait. What the sentence quotes 
 
 import re
 
-from answerback.kernel.errors import Concerns
+from answerback.kernel.provider_error import Concerns
 from answerback.llm.account_dialects import ACCOUNT, FIREWALL
 from answerback.llm.error_bodies import HTTPS_WANTED, ErrorBody
 from answerback.llm.meaning import NO_STATUS, RETRY_AFTER, Meaning, Row, row

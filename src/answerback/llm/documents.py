@@ -4,9 +4,9 @@ import json
 from codecs import BOM_UTF8
 from collections.abc import Callable
 
-from answerback.kernel.errors import ProviderError
 from answerback.kernel.heavy import HeavyWork
 from answerback.kernel.json import Json
+from answerback.kernel.provider_error import ProviderError
 from answerback.llm import completions
 from answerback.llm.assembling import Assembly
 from answerback.llm.blank_errors import is_error, without_blank_error

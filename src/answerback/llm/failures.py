@@ -9,8 +9,9 @@ import re
 from collections.abc import Mapping
 from typing import assert_never
 
-from answerback.kernel.errors import ErrorCode, ProviderError
+from answerback.kernel.errors import ErrorCode
 from answerback.kernel.json import Json
+from answerback.kernel.provider_error import ProviderError
 from answerback.kernel.waits import clock_of, parse_retry_after, sane, wait_in_text
 from answerback.llm.blank_errors import is_error
 from answerback.llm.completions import decode, invalid

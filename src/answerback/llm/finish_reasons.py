@@ -12,8 +12,9 @@ from collections.abc import Mapping, Sequence
 from enum import Enum, auto
 from typing import get_args
 
-from answerback.kernel.errors import ErrorCode, ProviderError
+from answerback.kernel.errors import ErrorCode
 from answerback.kernel.json import Json
+from answerback.kernel.provider_error import ProviderError
 from answerback.llm.model import FinishReason
 
 LONGEST_WORD = 64

@@ -3,7 +3,7 @@
 import re
 from codecs import BOM_UTF8
 
-from answerback.kernel.errors import ProviderError
+from answerback.kernel.provider_error import ProviderError
 from answerback.llm import completions
 from answerback.llm.transport import MAX_RESPONSE_BYTES, OpenResponse
 

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from answerback.kernel.clock import Clock
-from answerback.kernel.errors import ErrorCode, ProviderError
+from answerback.kernel.errors import ErrorCode
+from answerback.kernel.provider_error import ProviderError
 from answerback.kernel.telemetry import LLMCall
 from answerback.llm.standing import UNKNOWN, WINDOW_MS, Minute, Rest, Seen, Standing, Verdict, standing
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import NoReturn
 
-from answerback.kernel.errors import ErrorCode, ProviderError
+from answerback.kernel.errors import ErrorCode
 from answerback.kernel.instruments import Instruments
+from answerback.kernel.provider_error import ProviderError
 from answerback.kernel.retry import RETRY_AFTER_LIMIT
 from answerback.kernel.shares import Shares
 from answerback.kernel.turns import Turns

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from answerback.kernel.errors import Concerns
+from answerback.kernel.provider_error import Concerns
 
 NO_STATUS = 0
 """An error in a 200's body, or in a stream, that names none."""

@@ -7,8 +7,9 @@ import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import asdict
 
-from answerback.kernel.errors import ErrorCode, ProviderError
+from answerback.kernel.errors import ErrorCode
 from answerback.kernel.json import Json
+from answerback.kernel.provider_error import ProviderError
 from answerback.kernel.usage import Usage, estimate_tokens
 from answerback.llm.content import text_of
 from answerback.llm.mock_embeddings import mock_embeddings

@@ -4,8 +4,9 @@ import asyncio
 import time
 from collections.abc import Mapping, Sequence
 
-from answerback.kernel.errors import ErrorCode, ProviderError
+from answerback.kernel.errors import ErrorCode
 from answerback.kernel.instruments import Instruments
+from answerback.kernel.provider_error import ProviderError
 from answerback.kernel.telemetry import UNTRACED, Attributes, LLMCall, Span, SpanKind
 from answerback.llm.finish_reasons import Finish, classify, shown
 from answerback.llm.health import Health

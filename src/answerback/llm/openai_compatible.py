@@ -7,9 +7,10 @@ from yarl import URL
 
 from answerback import __version__
 from answerback.http.client.client import RequestHead
-from answerback.kernel.errors import ErrorCode, ProviderError
+from answerback.kernel.errors import ErrorCode
 from answerback.kernel.heavy import HeavyWork
 from answerback.kernel.json import Json, encoded, encoded_strictly
+from answerback.kernel.provider_error import ProviderError
 from answerback.llm import completions, embeddings
 from answerback.llm.adaptation import STREAM_OPTIONS, Adaptations, Change, change_after, changed
 from answerback.llm.documents import read_completion

@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
-from answerback.kernel.errors import ProviderError
 from answerback.kernel.json import Json
+from answerback.kernel.provider_error import ProviderError
 from answerback.llm import completions
 from answerback.llm.finish_reasons import Finish, broken_off, classify, reason_of
 from answerback.llm.tool_calls import calls_tools

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 
-from answerback.kernel.errors import ProviderError
+from answerback.kernel.provider_error import ProviderError
 from answerback.llm.model import storable
 
 REDACTED = "[redacted]"

@@ -5,8 +5,9 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import TypeAlias
 
-from answerback.kernel.errors import ErrorCode, ProviderError
+from answerback.kernel.errors import ErrorCode
 from answerback.kernel.json import Json
+from answerback.kernel.provider_error import ProviderError
 from answerback.kernel.usage import Usage
 from answerback.llm import completions
 from answerback.llm.finish_reasons import Finish, classify, normalised, reason_of, word_of

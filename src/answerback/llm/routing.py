@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from answerback.kernel.errors import Concerns, ErrorCode, ProviderError
+from answerback.kernel.errors import ErrorCode
 from answerback.kernel.instruments import Instruments
+from answerback.kernel.provider_error import Concerns, ProviderError
 from answerback.llm.health import Health
 from answerback.llm.listed_names import Fit, ListedNames
 from answerback.llm.model import ChatRequest, Model, ModelList

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable
 
 from answerback.kernel.allowance import Allowance
-from answerback.kernel.errors import ProviderError
+from answerback.kernel.provider_error import ProviderError
 from answerback.llm import completions
 from answerback.llm.charsets import in_utf8
 from answerback.llm.chunk_reader import ChunkReader

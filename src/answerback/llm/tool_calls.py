@@ -5,8 +5,9 @@ import uuid
 from collections.abc import Iterator, Mapping
 from typing import TypeGuard
 
-from answerback.kernel.errors import ErrorCode, ProviderError
+from answerback.kernel.errors import ErrorCode
 from answerback.kernel.json import Json
+from answerback.kernel.provider_error import ProviderError
 from answerback.llm.model import storable_json
 
 LONGEST_ID = 1024

@@ -15,8 +15,9 @@ from answerback.http.client.dial import Origin
 from answerback.http.client.errors import PLAIN_HTTP
 from answerback.http.client.names import SharedLookups
 from answerback.http.descriptors import is_shortage
-from answerback.kernel.errors import ErrorCode, ProviderError
+from answerback.kernel.errors import ErrorCode
 from answerback.kernel.heavy import HEAVY_BYTES, HeldBytes
+from answerback.kernel.provider_error import ProviderError
 
 FRAMING_BYTES = 64 * 1024
 """Of a response, besides as much as it has content."""

@@ -16,9 +16,10 @@ from answerback.http.responses import plain
 from answerback.jobs.kind import Claimed, Description, Effects, Ending, Event, Job, Queue, Unreadable
 from answerback.jobs.outcome import Completed, Failed, Outcome
 from answerback.jobs.place import place_of
-from answerback.kernel.errors import ErrorCode, Failure, ProviderError, ToolCallUnknown
+from answerback.kernel.errors import ErrorCode, Failure, ToolCallUnknown
 from answerback.kernel.json import Json, encoded
 from answerback.kernel.persistence import persist
+from answerback.kernel.provider_error import ProviderError
 from answerback.kernel.retry import JOB_SCHEDULE, RetrySchedule
 from answerback.llm.failures import CONTEXT_CODE
 from answerback.llm.model import Answer, ChatRequest

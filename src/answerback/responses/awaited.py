@@ -12,10 +12,11 @@ from answerback.accounts.model import Caller
 from answerback.http.openai_errors import InvalidParameter
 from answerback.http.sse import DONE, KEEP_ALIVE_SECONDS
 from answerback.jobs.ends import JobEnds
-from answerback.jobs.kind import JobState, StoredFailure
-from answerback.kernel.errors import Conflict, ErrorCode, ProviderError, StorageUnavailable
+from answerback.jobs.kind import JobState
+from answerback.kernel.errors import AnyFailure, Conflict, ErrorCode, StorageUnavailable
 from answerback.kernel.json import Json
 from answerback.kernel.log import Log
+from answerback.kernel.provider_error import ProviderError
 from answerback.llm.failures import CONTEXT_CODE
 from answerback.responses import ids
 from answerback.responses.background import Background
@@ -134,7 +135,7 @@ class Awaited:
 
 
 def _error_of(found: StoredResponse) -> Exception:
-    failure = found.failure or StoredFailure(ErrorCode.INTERNAL, f"the response is {found.state}")
+    failure = found.failure or AnyFailure(ErrorCode.INTERNAL, f"the response is {found.state}")
     code = next((each for each in ErrorCode if each == failure.code), ErrorCode.INTERNAL)
     if code is ErrorCode.CANCELLED:
         return Conflict("the response was cancelled before it was answered")

@@ -12,9 +12,10 @@ from answerback.http.upstream import code_of, status_of
 from answerback.jobs.kind import Queue
 from answerback.jobs.model import EndedJob
 from answerback.jobs.store import JobStore
-from answerback.kernel.errors import ProviderError, StorageUnavailable
+from answerback.kernel.errors import StorageUnavailable
 from answerback.kernel.ids import new_id
 from answerback.kernel.instruments import Instruments
+from answerback.kernel.provider_error import ProviderError
 from answerback.llm.adaptation import wants_stream
 from answerback.llm.asking import Asker
 from answerback.llm.failures import CONTEXT_CODE

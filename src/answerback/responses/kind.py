@@ -10,9 +10,10 @@ from answerback.jobs.events import JobEvents
 from answerback.jobs.kind import Claimed, Description, Effects, Ending, Event, Job, JobState, Queue
 from answerback.jobs.outcome import Completed, Failed, Outcome, Retry
 from answerback.kernel.clock import Clock
-from answerback.kernel.errors import UNUSABLE, Conflict, ErrorCode, Failure, InvalidField, ProviderError
+from answerback.kernel.errors import UNUSABLE, Conflict, ErrorCode, Failure, InvalidField
 from answerback.kernel.json import Json
 from answerback.kernel.persistence import persist
+from answerback.kernel.provider_error import ProviderError
 from answerback.kernel.retry import JOB_SCHEDULE, RetrySchedule, ShortRetries
 from answerback.llm.model import ChatRequest
 from answerback.llm.provider import Provider, send_streamed

@@ -3,8 +3,8 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 
-from answerback.kernel.errors import ProviderError
 from answerback.kernel.json import Json
+from answerback.kernel.provider_error import ProviderError
 from answerback.llm.failures import CONTEXT_CODE
 from answerback.llm.reply import Reply
 from answerback.responses.chat_body import chat_body

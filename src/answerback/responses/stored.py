@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from answerback.http.upstream import STATUSES as OF_FAILURES
-from answerback.jobs.kind import ENDED, JobState, StoredFailure, Unreadable
-from answerback.kernel.errors import ErrorCode
+from answerback.jobs.kind import ENDED, JobState, Unreadable
+from answerback.kernel.errors import AnyFailure, ErrorCode
 from answerback.kernel.json import Json, encoded
 from answerback.responses import ids
 from answerback.responses.body import Progress, error_code, response_body
@@ -83,7 +83,7 @@ class StoredResponse:
     asked: Asked
     state: JobState
     result: Mapping[str, Json] | None
-    failure: StoredFailure | None
+    failure: AnyFailure | None
     created_at: int
     finished_at: int | None
     place: Place | None = None
@@ -139,7 +139,7 @@ class StoredResponse:
         )
 
 
-def _error_of(failure: StoredFailure) -> dict[str, Json]:
+def _error_of(failure: AnyFailure) -> dict[str, Json]:
     code = failure.upstream_code or failure.code
     ours = 400 if failure.code == ErrorCode.CONTEXT_GONE else 500
     status = next((status for each, status in OF_FAILURES.items() if each == failure.code), ours)

@@ -8,7 +8,8 @@ from dataclasses import asdict
 from typing import Protocol
 
 from answerback.jobs.outcome import Completed
-from answerback.kernel.errors import CallbackRefused, ErrorCode, InvalidField, ProviderError
+from answerback.kernel.errors import CallbackRefused, ErrorCode, InvalidField
+from answerback.kernel.provider_error import ProviderError
 from answerback.kernel.retry import JOB_SCHEDULE
 from answerback.llm.model import Answer, ChatRequest, Json, storable
 from answerback.llm.provider import Provider, send_whole

@@ -16,11 +16,10 @@ from answerback.jobs.kind import (
     Job,
     JobState,
     Queue,
-    StoredFailure,
     Unreadable,
 )
 from answerback.jobs.outcome import Awaiting, Completed, Outcome
-from answerback.kernel.errors import Failure
+from answerback.kernel.errors import AnyFailure
 from answerback.kernel.json import Json
 from answerback.kernel.retry import RetrySchedule
 from answerback.reviews.bodies import ReviewCallback
@@ -111,7 +110,7 @@ def review_result(ending: Ending) -> Mapping[str, Json]:
     return {"error": _reason(ending.failure)}
 
 
-def _reason(failure: Failure | StoredFailure | None) -> str:
+def _reason(failure: AnyFailure | None) -> str:
     return failure.message if failure else "there is no review"
 
 

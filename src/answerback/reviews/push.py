@@ -6,10 +6,11 @@ from yarl import URL
 
 from answerback import __version__
 from answerback.http.client.client import RequestHead
-from answerback.kernel.errors import ErrorCode, ProviderError
+from answerback.kernel.errors import ErrorCode
 from answerback.kernel.heavy import HeldBytes
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.json import Json
+from answerback.kernel.provider_error import ProviderError
 from answerback.kernel.telemetry import SpanKind
 from answerback.llm.completions import decode
 from answerback.llm.failures import failure

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from answerback.kernel.errors import ErrorCode, ProviderError
+from answerback.kernel.errors import ErrorCode
+from answerback.kernel.provider_error import ProviderError
 from answerback.kernel.shares import Shares
 from answerback.kernel.turns import Turns
 from answerback.reviews.files.errors import FileError
