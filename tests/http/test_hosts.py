@@ -33,6 +33,20 @@ async def test_a_request_has_one_host_and_one_of_http_1_0_needs_none(version: by
         assert b"one Host header" in answer
 
 
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        *((good, 200) for good in (b"h", b"h.", b"a_b-c.x:8080", b"h:", b"127.0.0.1:1", b"[::1]:80", b"h\xc3\xb6")),
+        *((bad, 400) for bad in (b"a@h", b"h:1:1", b"h/x", b"h#x", b"h?x", b"[::1", b"a, h", b"a h", b"h:x", b"h\\x")),
+    ],
+)
+async def test_a_host_is_a_name_or_an_address_and_a_port(host: bytes, status: int) -> None:
+    async with serving(Headers(), http=Patient) as port:
+        answer = await exchange(port, b"POST / HTTP/1.1\r\nhost: %b\r\n%b\r\n" % (host, CLOSE))
+
+    assert answer.startswith(b"HTTP/1.1 %d" % status)
+
+
 async def test_a_request_without_a_host_is_not_run_nor_what_stands_behind_it() -> None:
     app = Headers()
     async with serving(app, http=Patient) as port:

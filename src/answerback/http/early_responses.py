@@ -28,7 +28,7 @@ Wrong = tuple[Code, str]
 
 TOO_LARGE: Wrong = (HEADERS_TOO_LARGE, "the path and the headers are too long, or the headers too many")
 INVALID: Wrong = (INVALID_HTTP, "what came is not a valid HTTP request")
-WRONG_HOST: Wrong = (INVALID_HTTP, "a request names its host in one Host header; send it, and no second one")
+WRONG_HOST: Wrong = (INVALID_HTTP, "a request names its host in one Host header, as host or host:port; send one")
 UNKNOWN_CODING: Wrong = (CODING_UNKNOWN, "the only Transfer-Encoding that is known here is 'chunked'")
 UNKNOWN_METHOD: Wrong = (METHOD_UNKNOWN, "the request's method is none of HTTP's; methods are in upper case")
 UNKNOWN_VERSION: Wrong = (

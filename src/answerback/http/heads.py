@@ -14,6 +14,9 @@ from answerback.http.early_responses import (
 
 _REQUEST_LINE = re.compile(rb"(?:\r?\n)*[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64} [\x21-\x7e]+ HTTP/1\.[01]\r?\n")
 
+_HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[\w.~!$&'()*+;=%\x80-\xff-]*)(?::[0-9]{0,5})?")
+"""A name or an address, and a port. A proxy in front would read anything else in its own way."""
+
 LONGEST_TARGET = 65_535
 """The parser of URLs takes no more bytes."""
 
@@ -30,6 +33,8 @@ def wrong_head(target: bytes, fields: Fields, version: str) -> Wrong | None:
     for name, value in fields:
         if name == b"host":
             hosts += 1
+            if _HOST.fullmatch(value) is None:
+                return WRONG_HOST
         elif name == b"transfer-encoding":
             codings += b"," + value
     if hosts != 1 and (hosts or version != "1.0"):
