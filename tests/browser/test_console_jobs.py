@@ -295,7 +295,8 @@ async def test_a_tenant_that_is_not_there_is_named_and_can_be_left(owner: Visito
     assert "nope" not in page.url
 
 
-async def test_taking_filters_away_takes_a_tenant_away_that_is_not_there(owner: Visitor) -> None:
+async def test_taking_filters_away_takes_a_tenant_away_that_is_not_there(owner: Visitor, running: Shop) -> None:
+    await running.new_key("another")
     page = await owner.open("/console/jobs?tenant=nope&status=failed")
     await owner.sees("No job matches")
 
@@ -307,7 +308,8 @@ async def test_taking_filters_away_takes_a_tenant_away_that_is_not_there(owner: 
 
 
 @pytest.mark.parametrize("name", ["conversations", "jobs", "receivers", "responses"])
-async def test_a_list_does_not_wait_for_the_names_of_tenants(owner: Visitor, name: str) -> None:
+async def test_a_list_does_not_wait_for_the_names_of_tenants(owner: Visitor, running: Shop, name: str) -> None:
+    await running.new_key("another")
     shown = asyncio.Event()
 
     async def late(route: Route) -> None:

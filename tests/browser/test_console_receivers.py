@@ -205,7 +205,8 @@ async def test_endpoints_are_read_again_when_the_page_is_looked_at_again(visitor
     await visitor.sees("No endpoints")
 
 
-async def test_an_operator_who_sees_nothing_is_sent_to_other_tenants(owner: Visitor) -> None:
+async def test_an_operator_who_sees_nothing_is_sent_to_other_tenants(owner: Visitor, running: Shop) -> None:
+    await running.new_key("another")
     await owner.page.route("**/v1/receivers", lambda route: route.fulfill(json={"items": []}))
     page = await owner.open("/console/receivers")
 
