@@ -1,6 +1,7 @@
 """Callers and their keys: what opens the service, for which tenant, and with which rights."""
 
 import asyncio
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -210,7 +211,9 @@ async def test_callers_behind_a_proxy_that_is_not_trusted_are_no_operators_witho
 
     assert not (await authenticator(stores, clock).caller(forwarded)).operator
     # Then only one of TRUSTED_PROXIES is believed, whose address the server has replaced already
-    assert (await authenticator(stores, clock, trusts_proxies=True).caller(forwarded)).operator
+    elsewhere, here = ip_network("10.0.0.0/8"), ip_network("127.0.0.0/8")
+    assert not (await authenticator(stores, clock, proxies=[elsewhere]).caller(forwarded)).operator
+    assert (await authenticator(stores, clock, proxies=[elsewhere, here]).caller(forwarded)).operator
 
 
 @pytest.mark.parametrize(

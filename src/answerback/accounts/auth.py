@@ -2,8 +2,8 @@
 
 import asyncio
 import hmac
-from collections.abc import Iterable, Mapping
-from ipaddress import ip_address
+from collections.abc import Iterable, Mapping, Sequence
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
@@ -39,7 +39,7 @@ _NOBODY: tuple[str, None] = ("", None)
 class Authenticator:
     """Knows the live keys. `token` and `operator_token` are two more, of the default tenant. Where there never was a
     key, this machine's callers are operators; with `disabled`, every caller is the default tenant. `hosts` are names of
-    this service besides the loopback's. `trusts_proxies`: a caller's address may be the one that a proxy names."""
+    this service besides the loopback's. `proxies` are networks of proxies that name their callers' addresses."""
 
     def __init__(
         self,
@@ -52,14 +52,14 @@ class Authenticator:
         operator_token: str | None = None,
         disabled: bool = False,
         hosts: Iterable[str] = (),
-        trusts_proxies: bool = False,
+        proxies: Sequence[IPv4Network | IPv6Network] = (),
     ) -> None:
         self._store = store
         self._limiter = limiter
         self._clock = clock
         self._uses = uses
         self._disabled = disabled
-        self._trusts_proxies = trusts_proxies
+        self._proxies = proxies
         self._hosts = frozenset(filter(None, map(_host, hosts)))
         self._of_settings = {
             hash_key(given): Caller(DEFAULT_TENANT, setting, operator, limiter.default, setting)
@@ -196,10 +196,17 @@ class Authenticator:
     def _is_on_this_machine(self, request: Request) -> bool:
         """Whether the caller's address and the `Host` header are this machine's. Behind a proxy that is not trusted,
         whose address stands for its callers', nobody is."""
-        if not self._trusts_proxies and not _FORWARDED.isdisjoint(request.headers.keys()):
-            return False
         address = request.client.host if request.client else ""
+        if not _FORWARDED.isdisjoint(request.headers.keys()) and not self._is_proxy(address):
+            return False
         return _is_of_this_machine(address) and _is_of_this_machine(_host(request.headers.get("host", "")))
+
+    def _is_proxy(self, address: str) -> bool:
+        try:
+            parsed = ip_address(address)
+        except ValueError:
+            return False
+        return any(parsed in network for network in self._proxies)
 
 
 def key_in(authorization: str) -> str:

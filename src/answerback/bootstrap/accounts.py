@@ -24,7 +24,7 @@ def make_authenticator(
         operator_token=_text(settings.operator_token),
         disabled=settings.auth_disabled,
         hosts=settings.hosts,
-        trusts_proxies=bool(settings.trusted_proxies),
+        proxies=settings.trusted_proxies,
     )
 
 
