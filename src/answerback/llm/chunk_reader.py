@@ -2,7 +2,7 @@
 `finish_reason`, an error is an error, and no chunk comes before the answer's first token."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 
 from answerback.kernel.errors import ErrorCode
 from answerback.kernel.json import Json
@@ -38,8 +38,9 @@ class ChunkReader:
     """Turns what is received into chunks. `began` says whether any event has come, `done` whether `[DONE]` has,
     `counted` whether the usage has, and `filled` whether more than enough of nothing has come behind a whole answer."""
 
-    def __init__(self, now: Callable[[], int], model: str, *, asked: int) -> None:
+    def __init__(self, now: Callable[[], int], model: str, *, asked: int, tools: Set[str] = frozenset()) -> None:
         self._now = now
+        self._tools = tools
         self._head = Head(CHUNK, model, now)
         self._several = asked > 1
         self._events = EventParser()
@@ -222,7 +223,7 @@ class ChunkReader:
         delta = choice.get("delta")
         if calls_tools(delta):
             self._calling.add(key)
-        calls = self._calls.setdefault(key, CallPieces())
+        calls = self._calls.setdefault(key, CallPieces(self._tools))
         begins = key not in self._in_a_role and (says(delta) or reason_of(choice) is not None)
         if begins or (isinstance(delta, dict) and delta.get("role") is not None):
             self._in_a_role.add(key)

@@ -32,9 +32,9 @@ def conforming_chunk(
     if choice.get("index") != index:
         changes["index"] = index
     delta = choice.get("delta")
-    ends = finish_reasons.classify(reason_of(choice)) in _WITH_WHOLE_CALLS
+    finish = finish_reasons.classify(reason_of(choice))
     readable = delta if isinstance(delta, dict) else {}
-    said = _said(readable, (ASSISTANT,) if begins else (None, ASSISTANT)) | _pieces(readable, calls, last=ends)
+    said = _said(readable, (ASSISTANT,) if begins else (None, ASSISTANT)) | _pieces(readable, calls, finish)
     if said or readable is not delta:
         changes["delta"] = {**readable, **said}
     return {**choice, **changes} if changes else choice
@@ -135,12 +135,14 @@ def _calls(message: Mapping[str, Json], *, cut: bool) -> dict[str, Json]:
     return {} if calls == given else {"tool_calls": calls or None}
 
 
-def _pieces(delta: Mapping[str, Json], calls: CallPieces, *, last: bool) -> dict[str, Json]:
+def _pieces(delta: Mapping[str, Json], calls: CallPieces, finish: Finish) -> dict[str, Json]:
     if function_call := delta.get("function_call"):
         calls.note_function_call(function_call)
     given = delta.get("tool_calls")
     pieces = calls.conforming(given) if given else []
-    if last:
+    if finish is not Finish.NONE:
+        pieces += calls.released()
+    if finish in _WITH_WHOLE_CALLS:
         pieces = calls.completed(pieces)
     if not pieces and not given:
         return {} if given is None or given == [] else {"tool_calls": None}

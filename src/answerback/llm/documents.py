@@ -2,7 +2,7 @@
 
 import json
 from codecs import BOM_UTF8
-from collections.abc import Callable
+from collections.abc import Callable, Set
 
 from answerback.kernel.heavy import HeavyWork
 from answerback.kernel.json import Json
@@ -25,14 +25,20 @@ from answerback.llm.transport import OpenResponse
 
 
 async def read_completion(
-    response: OpenResponse, now: Callable[[], int], model: str, heavy: HeavyWork, *, asked: int
+    response: OpenResponse,
+    now: Callable[[], int],
+    model: str,
+    heavy: HeavyWork,
+    *,
+    asked: int,
+    tools: Set[str] = frozenset(),
 ) -> tuple[bytes, dict[str, Json]]:
-    """The completion's bytes and the same decoded. `model` was asked for, and as many choices as `asked`.
+    """The completion's bytes and the same decoded. `model` was asked for, and as many choices as `asked`, with `tools`.
     Raises ProviderError for what holds no answer, for an error in its place, and for a stream that is not whole. JSON
     says itself where it ends: a document is whole, though its connection broke before the body's end."""
     if 200 <= response.status < 300 and await is_event_stream(response):
         assembly = Assembly(asked=asked)
-        async for chunk in chunks(response, now, model, asked=asked):
+        async for chunk in chunks(response, now, model, asked=asked, tools=tools):
             assembly.add(chunk)
         return _assembled(assembly, Head(COMPLETION, model, now), now)
     body, broken = await response.read_what_came()
@@ -41,7 +47,7 @@ async def read_completion(
     async with heavy.on(len(body)):
         completions.check_values(body)
     async with heavy.on(len(body)):
-        return await _read_document(response, body, broken, now, model, asked=asked)
+        return await _read_document(response, body, broken, now, model, asked=asked, tools=tools)
 
 
 async def _read_document(
@@ -52,6 +58,7 @@ async def _read_document(
     model: str,
     *,
     asked: int,
+    tools: Set[str],
 ) -> tuple[bytes, dict[str, Json]]:
     good = 200 <= response.status < 300
     document = completions.decode(body) if good else None
@@ -62,7 +69,7 @@ async def _read_document(
     if isinstance(document, dict) and document.get("choices") and not document.get("error"):
         return _conforming(body, document, Head(COMPLETION, model, now), now)
     if good and not isinstance(document, dict):
-        reader, assembly = ChunkReader(now, model, asked=asked), Assembly(asked=asked)
+        reader, assembly = ChunkReader(now, model, asked=asked, tools=tools), Assembly(asked=asked)
         if await _assemble(assembly, reader, body):
             return _assembled(assembly, Head(COMPLETION, model, now), now)
     if good and broken is not None and document is None:

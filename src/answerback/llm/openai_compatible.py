@@ -20,6 +20,7 @@ from answerback.llm.model_lists import models_of
 from answerback.llm.redaction import place
 from answerback.llm.reply import EmbeddingsReply, Reply, StreamedReply, WholeReply
 from answerback.llm.streams import chunks
+from answerback.llm.tool_calls import names_of_tools
 from answerback.llm.transport import Transport
 
 TITLE = "Answerback"
@@ -113,13 +114,15 @@ class OpenAICompatible:
 
     async def _ask(self, asked: dict[str, Json], request: ChatRequest, deadline: float, timeout: float) -> Reply:
         body, head = _encode(asked), self._heads[request.api]
-        choices = _choices(asked)
+        choices, tools = _choices(asked), names_of_tools(asked.get("tools"))
         response = await self._transport.open(head, body, timeout, within=request.timeout)
         if request.stream:
-            read = chunks(response, self._now, asked["model"], asked=choices)
+            read = chunks(response, self._now, asked["model"], asked=choices, tools=tools)
             return await StreamedReply.open(read, request.timeout, deadline)
         try:
-            whole, document = await read_completion(response, self._now, asked["model"], self._heavy, asked=choices)
+            whole, document = await read_completion(
+                response, self._now, asked["model"], self._heavy, asked=choices, tools=tools
+            )
         finally:
             response.close()
         return WholeReply(whole, document, asked["model"])

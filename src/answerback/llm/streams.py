@@ -1,7 +1,7 @@
 """Reading the response of a streamed completion: as far as it comes, and for a while beyond the answer's end."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable, Set
 
 from answerback.kernel.allowance import Allowance
 from answerback.kernel.provider_error import ProviderError
@@ -28,15 +28,15 @@ TAIL_SECONDS = 0.05
 
 
 async def chunks(
-    response: OpenResponse, now: Callable[[], int], model: str, *, asked: int = 1
+    response: OpenResponse, now: Callable[[], int], model: str, *, asked: int = 1, tools: Set[str] = frozenset()
 ) -> AsyncGenerator[Chunk, None]:
     """The chunks of a streamed completion; closes the response. `model` was asked for, and as many choices as
-    `asked`. Raises ProviderError where the stream breaks.
+    `asked`, with `tools`. Raises ProviderError where the stream breaks.
 
     Chunks before the first token are held back until it comes: until then a failure, or an empty answer, fails the
     whole call, which may be made again.
     """
-    stream = ChunkReader(now, model, asked=asked)
+    stream = ChunkReader(now, model, asked=asked, tools=tools)
     try:
         if not 200 <= response.status < 300:
             body, _ = await response.read_what_came()

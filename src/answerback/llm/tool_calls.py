@@ -29,6 +29,14 @@ def tool_calls(message: Mapping[str, Json], *, cut: bool = False) -> tuple[dict[
     return tuple(_with_own_ids(_call(storable_json(call), "" if cut else "{}") for call in listed if call is not None))
 
 
+def names_of_tools(offered: Json) -> frozenset[str]:
+    """Those of the `tools` of a request."""
+    if not isinstance(offered, list):
+        return frozenset()
+    named = (each.get(CUSTOM if CUSTOM in each else FUNCTION) for each in offered if isinstance(each, dict))
+    return frozenset(each["name"] for each in named if isinstance(each, dict) and isinstance(each.get("name"), str))
+
+
 def calls_tools(said: Json) -> bool:
     """Whether a message, or a piece of one, calls tools."""
     if not isinstance(said, dict):
