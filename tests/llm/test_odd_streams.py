@@ -254,6 +254,25 @@ async def test_signs_of_life_are_no_events(sign: bytes) -> None:
     assert text_of(await joined(sign + first, *rest)) == "Hello"
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"detail": "boom"},
+        {"detail": [{"loc": ["body", "x"], "msg": "boom"}]},
+        {"message": "Endpoint request timed out"},
+        {"errorMessage": "boom", "requestId": "r"},
+        {"status": 500, "title": "Internal Server Error"},
+        {"status": "failed"},
+        {"choices": [], "detail": "boom"},
+    ],
+    ids=str,
+)
+async def test_an_error_within_a_stream_is_one_though_an_end_follows(said: dict[str, Json]) -> None:
+    for read in (streamed, joined):
+        with pytest.raises(ProviderError):
+            await read(sse(*HELLO, said, *WHOLE[-1:], DONE))
+
+
 @pytest.mark.parametrize("sign", LIVENESS, ids=str)
 async def test_signs_of_life_alone_are_no_answer(sign: bytes) -> None:
     for read in (streamed, joined):

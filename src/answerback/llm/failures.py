@@ -39,6 +39,9 @@ _DAYS = re.compile(OF_DAYS, re.IGNORECASE)
 _NUMBER = re.compile(r"[0-9]{1,11}(\.[0-9]{1,9})?")
 _STATUS_NUMBER = re.compile(r"[45][0-9]{2}", re.ASCII)
 
+_SENTENCES = ("detail", "errorMessage", "error_message", "error_msg", "errmsg", "error_description")
+"""Fields of errors alone, on the top of a document."""
+
 _STATUS_OF = {
     Meaning.AUTH: 401,
     Meaning.CREDIT: 402,
@@ -95,10 +98,21 @@ def error_in(document: Json) -> Json:
     reported = document.get("base_resp")
     refused = isinstance(reported, dict) and reported.get("status_code") not in (0, None)
     refused = refused or document.get("object") == "error" or document.get("success") is False
-    refused = refused or "error" in (document.get("type"), document.get("status"))
+    refused = refused or any(document.get(name) in ("error", "failed") for name in ("type", "status", "event"))
     coded = "code" in document and (document["code"] is None or is_error(document["code"]))
     named = coded and ("message" in document or "msg" in document)
-    return document if refused or named or document.get("errors") or document.get("error_code") else None
+    listed = document.get("errors") or document.get("error_code")
+    return document if refused or named or listed or _is_sentence(document) else None
+
+
+def _is_sentence(document: Mapping[str, Json]) -> bool:
+    """Whether it is what frameworks and gateways say in place of an answer: FastAPI's `detail`, AWS' `message` alone, a
+    status beside any (RFC 9457)."""
+    if any(is_error(document.get(name)) for name in _SENTENCES):
+        return True
+    if any(_STATUS_NUMBER.fullmatch(str(document.get(name))) for name in ("status", "statusCode", "status_code")):
+        return True
+    return bool(document) and document.keys() <= {"message", "msg"} and any(map(is_error, document.values()))
 
 
 def _status_in(error: Json) -> int:
