@@ -44,6 +44,9 @@ ODD_CHOICES: list[dict[str, Json]] = [
     {"logprobs": []},
     {"logprobs": {"content": [{**CHANCE, "logprob": None}]}},
     {"logprobs": {"content": [{**CHANCE, "logprob": -1, "top_logprobs": None}]}},
+    {"logprobs": {"content": [{"token": "a", "logprob": -1}]}},
+    {"logprobs": {"content": [{**CHANCE, "logprob": -1, "bytes": "a", "top_logprobs": [{"logprob": -1}, 7]}]}},
+    {"logprobs": {"content": [7]}},
 ]
 ODD_MESSAGES: list[dict[str, Json]] = [
     {"role": None},

@@ -106,7 +106,9 @@ async def test_a_streamed_answer_may_be_as_long_as_a_plain_one_and_no_longer(
 async def test_numbers_that_json_does_not_know_are_null_in_an_answer_that_is_taken(
     llm: FakeLLM, provider: OpenAICompatible, number: str
 ) -> None:
-    odd = f'"finish_reason": "stop", "logprobs": {{"content": [{{"logprob": {number}}}]}}}}], "x": {number}'
+    odd = (
+        f'"finish_reason": "stop", "logprobs": {{"content": [{{"token": "x", "logprob": {number}}}]}}}}], "x": {number}'
+    )
     whole = f'{{"choices": [{{"message": {{"content": "x"}}, {odd}}}'.encode()
     chunk = f'{{"choices": [{{"index": 0, "delta": {{"content": "x"}}, {odd}}}'.encode()
     events = b"data: %b\n\n" % chunk
@@ -115,9 +117,10 @@ async def test_numbers_that_json_does_not_know_are_null_in_an_answer_that_is_tak
     said = [(await send_whole(provider, WHOLE)).body for _ in range(2)]
     said += [(await chunks(provider))[0].data, (await send_whole(provider, WHOLE)).body]
 
+    token = {"token": "x", "logprob": -9999.0, "bytes": [120], "top_logprobs": []}
     for each in said:
         document = json.loads(each, parse_constant=pytest.fail)
-        assert (document["x"], document["choices"][0]["logprobs"]) == (None, {"content": [{"logprob": -9999.0}]})
+        assert (document["x"], document["choices"][0]["logprobs"]) == (None, {"content": [token]})
         assert document["choices"][0].get("message", {"content": "x"})["content"] == "x"
 
 

@@ -9,6 +9,7 @@ from answerback.llm.call_pieces import CallPieces
 from answerback.llm.completions import invalid
 from answerback.llm.content import has_media, text_of
 from answerback.llm.finish_reasons import Finish, reason_of
+from answerback.llm.model import storable
 from answerback.llm.thoughts import thought_in
 from answerback.llm.tool_calls import as_text, calls_tools, tool_calls
 
@@ -153,20 +154,20 @@ def _logprobs(logprobs: Json) -> Json:
     """Chances that JSON cannot say are read as null."""
     if not isinstance(logprobs, dict):
         return None
-    readable = {
-        name: [_token(each) for each in logprobs[name]] for name in ("content", "refusal") if logprobs.get(name)
-    }
+    readable = {name: _tokens(logprobs[name]) for name in ("content", "refusal") if logprobs.get(name)}
     return {**logprobs, **readable}
 
 
-def _token(token: Json) -> Json:
-    if not isinstance(token, dict):
-        return token
+def _tokens(given: Json, *, top: bool = False) -> list[Json]:
+    """Those that can be read. What is as it should be is the same object, which costs no look at what it holds."""
+    listed = given if isinstance(given, list) else ()
+    return [_token(each, top) for each in listed if isinstance(each, dict) and isinstance(each.get("token"), str)]
+
+
+def _token(token: dict[str, Json], top: bool) -> dict[str, Json]:
     changes: dict[str, Json] = {"logprob": NO_CHANCE} if token.get("logprob") is None else {}
-    if "top_logprobs" in token:
-        top = token["top_logprobs"]
-        readable = [_token(each) for each in top or ()]
-        # What is as it should be is the same object, which costs no look at what it holds.
-        if readable != top:
-            changes["top_logprobs"] = readable
+    if not isinstance(token.get("bytes", 0), list | None):
+        changes["bytes"] = list(storable(token["token"]).encode())
+    if not top and (readable := _tokens(token.get("top_logprobs"), top=True)) != token.get("top_logprobs"):
+        changes["top_logprobs"] = readable
     return {**token, **changes} if changes else token
