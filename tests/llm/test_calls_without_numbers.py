@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from scripting import ask, read
 
-from answerback.kernel.errors import ErrorCode, ProviderError
+from answerback.kernel.errors import ErrorCode
+from answerback.kernel.provider_error import ProviderError
 from answerback.kernel.json import Json
 from answerback.llm.model import ChatRequest
 from answerback.llm.openai_compatible import OpenAICompatible

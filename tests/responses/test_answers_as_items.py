@@ -87,6 +87,20 @@ def test_a_text() -> None:
     ]
 
 
+IMAGE = {"images": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}]}
+SOUND = {"audio": {"id": "a", "data": "AA==", "transcript": "hi"}}
+PART = {"content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}]}
+
+
+@pytest.mark.parametrize("shown", [IMAGE, SOUND, PART], ids=str)
+def test_an_image_or_a_sound_alone_is_no_response(shown: dict[str, Any]) -> None:
+    with pytest.raises(ProviderError, match="holds no text, but an image or a sound") as caught:
+        answered({"reasoning": "hm"}, shown)
+
+    assert not caught.value.retryable
+    assert answered({"content": "Here."}, shown)[0]
+
+
 def test_a_choice_that_was_not_asked_for_is_no_part_of_the_answer() -> None:
     def choice(index: int, finish: str | None = None, **delta: Any) -> dict[str, Any]:
         return {"choices": [{"index": index, "delta": delta, "finish_reason": finish}]}

@@ -113,3 +113,7 @@ def test_an_odd_value_is_read_or_refused_by_name(read: Any, request_body: dict[s
         for value in ODD:
             refused = refusal(read, changed(request_body, place, value))
             assert refused is None or refused.field, (place, value)
+
+
+def test_an_empty_model_counts_as_absent() -> None:
+    assert asked({"model": "", "input": "x"}).model is None

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from answerback.kernel.provider_error import ProviderError
 from answerback.kernel.usage import Usage
 from answerback.llm.model import Chunk
 from answerback.llm.reply import WholeReply
@@ -56,3 +57,12 @@ def test_it_is_as_if_it_had_streamed(message: dict[str, Any], finish: str, logpr
     )
     assert at.usage is not None
     assert (at.usage["input_tokens"], at.usage["output_tokens"]) == (3, 4)
+
+
+def test_a_whole_answer_of_an_image_alone_is_no_response() -> None:
+    start = Start("resp_" + "0" * 32, 0, "m", Toolbox.of({}))
+    message = {"role": "assistant", "content": None, "images": [{"type": "image_url", "image_url": {"url": "data:"}}]}
+    whole = WholeReply(b"", {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}, "m")
+
+    with pytest.raises(ProviderError, match="an image or a sound"):
+        whole_response(start, asked({"input": "hi"}), whole, now=5)

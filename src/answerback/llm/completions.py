@@ -227,7 +227,7 @@ def answer(choice: Mapping[str, Json], model: str, usage: Usage | None) -> Answe
     finish = classify(reason_of(choice))
     calls = tool_calls(message, cut=finish is Finish.CUT)
     if blank and not calls:
-        raise _other_than_text() if _shows_or_sounds(message) else without_text(finish)
+        raise other_than_text() if shows_or_sounds(message) else without_text(finish)
     reasoning = message.get("reasoning") or message.get("reasoning_content")
     return Answer(
         text=None if blank else text,
@@ -239,12 +239,12 @@ def answer(choice: Mapping[str, Json], model: str, usage: Usage | None) -> Answe
     )
 
 
-def _shows_or_sounds(message: Mapping[str, Json]) -> bool:
-    """Whether a message holds an image, a sound or a film."""
+def shows_or_sounds(message: Mapping[str, Json]) -> bool:
+    """Whether a message, or a piece of one, holds an image, a sound or a film."""
     return any(message.get(field) for field in MEDIA) or has_media(message.get("content"))
 
 
-def _other_than_text() -> ProviderError:
+def other_than_text() -> ProviderError:
     # Asking again would get, and cost, the same.
     words = "the upstream's answer holds no text, but an image or a sound"
     return ProviderError(ErrorCode.UPSTREAM_EMPTY, words, retryable=False)

@@ -31,6 +31,7 @@ class Answer:
         self._room = 0
         self._open: OpenMessage | OpenReasoning | None = None
         self._done: list[tuple[int, Item]] = []
+        self._speaks = self._shows = False
         self.usage: Json = None
         """What the upstream counted, as it came."""
 
@@ -53,7 +54,10 @@ class Answer:
                 text = ""
 
     def end(self, finish: FinishReason) -> Iterator[Event]:
-        """Closes what is open. Raises ProviderError for a call that names no tool."""
+        """Closes what is open. Raises ProviderError for a call that names no tool, and where an image or a sound is
+        all."""
+        if self._shows and not (self._speaks or self._calls.items):
+            raise completions.other_than_text()
         status = "incomplete" if finish in REASONS else "completed"
         yield from self._close(status)
         yield from self._calls.close(status)
@@ -75,11 +79,14 @@ class Answer:
             text, refusal = "", text
         if text or refusal:
             yield from self._speak(text, storable(refusal), _read_logprobs(logprobs) if self._logprobs else ())
+        elif completions.shows_or_sounds(delta):
+            self._shows = True
         if isinstance(self._open, OpenMessage) and "annotations" in delta:
             self._open.annotate(citations_in(delta))
         yield from self._calls.take(delta)
 
     def _speak(self, text: str, refusal: str, logprobs: Sequence[Item]) -> Iterator[Event]:
+        self._speaks = True
         if not isinstance(self._open, OpenMessage):
             yield from self._close("completed")
             self._open = OpenMessage(*self._make_room("message"))

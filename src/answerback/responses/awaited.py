@@ -17,10 +17,9 @@ from answerback.kernel.errors import AnyFailure, Conflict, ErrorCode, StorageUna
 from answerback.kernel.json import Json
 from answerback.kernel.log import Log
 from answerback.kernel.provider_error import ProviderError
-from answerback.llm.failures import CONTEXT_CODE
 from answerback.responses import ids
 from answerback.responses.background import Background
-from answerback.responses.body import response_body
+from answerback.responses.body import param_of, response_body
 from answerback.responses.history import ChainTooLong
 from answerback.responses.model import Asked
 from answerback.responses.store import ResponseStore
@@ -142,19 +141,17 @@ def _error_of(found: StoredResponse) -> Exception:
     if code is ErrorCode.CONTEXT_GONE:
         refusal = ChainTooLong if failure.upstream_code == ChainTooLong.code else InvalidParameter
         return refusal(failure.param or "conversation", failure.message)
-    param, status = failure.param, failure.status or STATUSES.get(code)
+    status = failure.status or STATUSES.get(code)
     if failure.upstream_code == "model_not_found":
         # A wrong parameter of this route.
-        param, status = "model", 400
-    elif failure.upstream_code == CONTEXT_CODE:
-        param = "input"
+        status = 400
     error = ProviderError(
         code,
         failure.message,
         retryable=code is not ErrorCode.UPSTREAM_REFUSED,
         retry_after=failure.retry_after,
         shown_status=status,
-        param=param,
+        param=param_of(failure.upstream_code or "", failure.param),
         upstream_code=failure.upstream_code,
     )
     error.exhausted = failure.final or failure.retry_after is None

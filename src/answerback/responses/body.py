@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from answerback.kernel.json import Json
 from answerback.kernel.usage import Usage
 from answerback.kernel.values import quickly_made
+from answerback.llm.failures import CONTEXT_CODE
 from answerback.responses.model import SEALED, Asked, Item
 from answerback.responses.tools import NO_TOOLS, Toolbox
 
@@ -102,6 +103,12 @@ def shown(items: Iterable[Item], *, sealed: bool) -> list[Item]:
 
 def _verbosity(text: Mapping[str, Json]) -> Mapping[str, Json]:
     return {"verbosity": text["verbosity"]} if "verbosity" in text else {}
+
+
+def param_of(code: str, param: str | None) -> str | None:
+    """Which parameter of a response an upstream's refusal names: a model that is not there is one, and what is too long
+    is the input."""
+    return {"model_not_found": "model", CONTEXT_CODE: "input"}.get(code, param)
 
 
 def error_code(status: int, code: str, param: str | None) -> str:

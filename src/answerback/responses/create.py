@@ -18,11 +18,10 @@ from answerback.kernel.instruments import Instruments
 from answerback.kernel.provider_error import ProviderError
 from answerback.llm.adaptation import wants_stream
 from answerback.llm.asking import Asker
-from answerback.llm.failures import CONTEXT_CODE
 from answerback.llm.reply import StreamedReply
 from answerback.responses import ids, stored
 from answerback.responses.answering import Answering
-from answerback.responses.body import Progress, Start, response_body
+from answerback.responses.body import Progress, Start, param_of, response_body
 from answerback.responses.chat_body import OPTIONAL
 from answerback.responses.context import Contexts
 from answerback.responses.model import Asked
@@ -124,10 +123,8 @@ def name_ignored(response: Response, toolbox: Toolbox) -> None:
 
 
 def _as_of_openai(error: ProviderError) -> ProviderError:
-    """A model that is not there is a wrong parameter on this route, no missing path; what is too long is the input."""
+    """A model that is not there is a wrong parameter on this route, no missing path."""
     if status_of(error) == 404 and code_of(error) == "model_not_found":
         error.shown_status = 400
-        error.failure = replace(error.failure, param="model")
-    elif code_of(error) == CONTEXT_CODE:
-        error.failure = replace(error.failure, param="input")
+    error.failure = replace(error.failure, param=param_of(code_of(error), error.failure.param))
     return error

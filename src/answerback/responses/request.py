@@ -41,11 +41,12 @@ MAX_PAIRS = 16
 """Of metadata, as OpenAI's."""
 
 
-def _is_model(value: str) -> str:
-    if name(value) != value:
+def _model(value: str) -> str | None:
+    """None for an empty one, which counts as absent."""
+    if value and name(value) != value:
         # The name becomes a label of metrics and a field of the log.
         raise ValueError("must be the id of a model: text of at most 256 characters")
-    return value
+    return value or None
 
 
 _LENIENT_ABOUT_OTHERS = ConfigDict(strict=True, extra="ignore")
@@ -107,7 +108,7 @@ class RequestBody(TypedDict, total=False):
     __pydantic_config__ = _LENIENT_ABOUT_OTHERS  # type: ignore[misc]
 
     model: Annotated[
-        Annotated[str, StringConstraints(min_length=1), AfterValidator(_is_model)] | None,
+        Annotated[str, AfterValidator(_model)] | None,
         Field(description="Without it the service's default answers."),
     ]
     input: Required[

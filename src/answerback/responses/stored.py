@@ -9,7 +9,7 @@ from answerback.jobs.kind import ENDED, JobState, Unreadable
 from answerback.kernel.errors import AnyFailure, ErrorCode
 from answerback.kernel.json import Json, encoded
 from answerback.responses import ids
-from answerback.responses.body import Progress, error_code, response_body
+from answerback.responses.body import Progress, error_code, param_of, response_body
 from answerback.responses.model import Asked, Item
 from answerback.responses.tools import Toolbox
 
@@ -143,5 +143,6 @@ def _error_of(failure: AnyFailure) -> dict[str, Json]:
     code = failure.upstream_code or failure.code
     ours = 400 if failure.code == ErrorCode.CONTEXT_GONE else 500
     status = next((status for each, status in OF_FAILURES.items() if each == failure.code), ours)
-    error: dict[str, Json] = {"code": error_code(status, code, failure.param), "message": failure.message, "type": code}
-    return error if failure.param is None else {**error, "param": failure.param}
+    param = failure.param if failure.code == ErrorCode.CONTEXT_GONE else param_of(code, failure.param)
+    error: dict[str, Json] = {"code": error_code(status, code, param), "message": failure.message, "type": code}
+    return error if param is None else {**error, "param": param}
