@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from answerback.chat.chunks import events
+from answerback.chat.ends import HeldEnds
 from answerback.kernel.errors import ErrorCode
 from answerback.kernel.json import Json
 from answerback.kernel.provider_error import ProviderError
@@ -104,12 +105,13 @@ async def begun(word: str, broken: BaseException | None) -> list[bytes]:
     return received
 
 
-async def test_a_word_of_unknown_meaning_ends_no_stream_that_broke() -> None:
+@pytest.mark.parametrize("word", ["stop", "length", "a_word_of_its_own"])
+async def test_no_word_ends_a_stream_that_broke(word: str) -> None:
     broken = ProviderError(ErrorCode.UPSTREAM_INVALID, "broke off", retryable=True)
 
-    received = await begun("a_word_of_its_own", broken)
+    received = await begun(word, broken)
 
-    assert [b"a_word_of_its_own" in event for event in received] == [False]
+    assert [b'"%b"' % word.encode() in event for event in received] == [False]
 
 
 async def test_a_word_of_unknown_meaning_ends_a_whole_stream() -> None:
@@ -117,3 +119,62 @@ async def test_a_word_of_unknown_meaning_ends_a_whole_stream() -> None:
 
     assert [b"a_word_of_its_own" in event for event in received] == [False, True, False]
     assert received[-1] == b"data: [DONE]\n\n"
+
+
+def ending(word: str | None, content: str | None = None, index: int = 0, **delta: Any) -> dict[str, Json]:
+    said = {**delta, **({} if content is None else {"content": content})}
+    return chunk(choices=[{"index": index, "delta": said, "finish_reason": word}])
+
+
+CALL: dict[str, Any] = {
+    "tool_calls": [{"index": 0, "id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}]
+}
+
+
+@pytest.mark.parametrize(
+    ("documents", "ends"),
+    [
+        ([ending("stop"), ending("length")], [None, "length"]),
+        ([ending("length"), ending("stop")], [None, "length"]),
+        ([ending("content_filter", "x"), ending("stop")], [None, None, "content_filter"]),
+        ([ending("stop", "x"), ending(None, **CALL), ending("tool_calls")], [None, None, None, "tool_calls"]),
+        ([ending("stop"), {**HEAD, "choices": [], "usage": USAGE}], [None, "stop"]),
+        ([ending("stop", "x"), ending("stop", "y")], [None, None, None, "stop"]),
+        ([ending("stop", "x"), ending(None, "y")], [None, None, None, "stop"]),
+        ([ending("length", "x"), ending(None, "y"), ending("stop")], [None, None, None, "length"]),
+    ],
+    ids=str,
+)
+async def test_a_choice_has_one_end_the_true_one(documents: list[dict[str, Json]], ends: list[str | None]) -> None:
+    received = await sent(chunk(), *documents, include_usage=False)
+
+    assert [each["choices"][0]["finish_reason"] for each in received] == ends
+
+
+async def test_an_end_that_says_no_more_is_sent_as_it_came() -> None:
+    *_, last = await sent(chunk(), ending("stop", stop_reason=7), include_usage=False)
+
+    assert last == ending("stop", stop_reason=7)
+
+
+def test_a_piece_that_claims_to_be_the_end_does_not_wait() -> None:
+    choices: list[Json] = [
+        {"index": 0, "delta": {"content": "a"}, "finish_reason": "stop", "logprobs": {"content": []}},
+        {"index": 1, "delta": {"content": "b"}, "finish_reason": None},
+    ]
+    held = HeldEnds()
+
+    said = held.without(Chunk(b"", chunk(choices=choices), "a", "stop", None))
+
+    assert said is not None
+    assert json.loads(said.data)["choices"] == [{**choices[0], "finish_reason": None}, choices[1]]
+    (end,) = held.chunks
+    assert json.loads(end.data)["choices"] == [{"index": 0, "delta": {}, "finish_reason": "stop"}]
+
+
+def test_each_choice_keeps_its_own_end() -> None:
+    held = HeldEnds()
+    ends = [ending("stop", index=0), ending("length", index=1)]
+
+    assert [held.without(Chunk(b"", each, "", "x", None)) for each in ends] == [None, None]
+    assert [each.document for each in held.chunks] == ends

@@ -7,8 +7,8 @@ import pytest
 from scripting import ask, read
 
 from answerback.kernel.errors import ErrorCode
-from answerback.kernel.provider_error import ProviderError
 from answerback.kernel.json import Json
+from answerback.kernel.provider_error import ProviderError
 from answerback.llm.model import ChatRequest
 from answerback.llm.openai_compatible import OpenAICompatible
 from answerback.testing import replies

@@ -34,7 +34,7 @@ def test_a_failure_that_is_followed_by_another_try_is_no_error(state: JobState, 
     [("context_length_exceeded", "input"), ("model_not_found", "model"), ("other", "messages")],
 )
 def test_a_failure_names_the_parameter_of_a_response(upstream_code: str, param: str) -> None:
-    refused = StoredFailure("upstream_refused", "too long", "messages", upstream_code=upstream_code)
+    refused = AnyFailure("upstream_refused", "too long", "messages", upstream_code=upstream_code)
 
     at = StoredResponse("resp_1", Asked({}, ()), JobState.FAILED, None, refused, 0, None).progress("m")
 

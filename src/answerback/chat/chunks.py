@@ -5,10 +5,10 @@ import re
 from collections.abc import AsyncGenerator
 from typing import Protocol
 
+from answerback.chat.ends import HeldEnds
 from answerback.http.openai_errors import openai_problem
 from answerback.http.sse import DONE, data_event
 from answerback.kernel.json import Json
-from answerback.llm.finish_reasons import Finish, classify
 from answerback.llm.model import Chunk
 
 _NO_USAGE = re.compile(rb'"usage"\s*:\s*null')
@@ -26,30 +26,33 @@ async def events(reply: Chunks, include_usage: bool) -> AsyncGenerator[bytes, No
     """The stream as OpenAI sends it.
 
     With `include_usage` every chunk has `"usage": null` and a last one without choices has the counts, if the upstream
-    counted; otherwise none has. `[DONE]` comes after a whole answer only, and so does an end in a word of unknown
-    meaning: clients stop at any.
+    counted; otherwise none has. `[DONE]` comes after a whole answer only. The end of a choice waits for that of the
+    stream: clients stop at any.
     """
     counted: Chunk | None = None
-    held = list[bytes]()
+    ends = HeldEnds()
     try:
         async for chunk in reply:
             if chunk.usage is not None:
                 # Upstreams send `usage` in different chunks, some more than once: the last one counts.
                 counted = chunk
-            if chunk.usage is None or chunk.has_choices:
-                has_none = chunk.usage is None and not include_usage
-                event = data_event(chunk.data if has_none else _without_usage(chunk, include_usage))
-                if held or (chunk.finish_reason is not None and classify(chunk.finish_reason) is Finish.UNKNOWN):
-                    held.append(event)
-                else:
-                    yield event
-        for event in held:
-            yield event
+            if chunk.usage is not None and not chunk.has_choices:
+                continue
+            rest = chunk if chunk.finish_reason is None else ends.without(chunk)
+            if rest is not None:
+                yield _event(rest, include_usage)
+        for each in ends.chunks:
+            yield _event(each, include_usage)
         if include_usage and counted is not None:
             yield data_event(_counts(counted))
         yield DONE
     finally:
         await reply.aclose()
+
+
+def _event(chunk: Chunk, include_usage: bool) -> bytes:
+    has_none = chunk.usage is None and not include_usage
+    return data_event(chunk.data if has_none else _without_usage(chunk, include_usage))
 
 
 def error_chunk(status: int, code: str, message: str, param: str | None = None) -> bytes:

@@ -36,13 +36,15 @@ def router(asker: Asker, authenticator: Authenticator, idempotent: Idempotent) -
     )
     async def create_chat_completion(request: Request) -> Response:
         """Takes any parameter of OpenAI's or your provider's; those unknown here pass through untouched, and so does
-        the answer, but for what OpenAI's SDKs could not read (another vendor's `finish_reason`, NaN, a call without an
-        id). Without `model` the service's default answers.
+        the answer, but for what OpenAI's SDKs could not read (another vendor's `finish_reason` of known meaning, NaN, a
+        call without an id); a `finish_reason` of no known meaning stays as it came. Without `model`, or with an empty
+        one, the service's default answers.
 
         With `stream: true` the answer comes as server-sent events. The status waits up to 15 s for the first token;
         then the stream begins with comments, which clients skip. A stream that breaks ends with an `error` chunk and
-        without `[DONE]`, never with a `finish_reason` that is not true. The chunk of `include_usage` comes only if the
-        provider counts: one that refuses `stream_options` is asked again without it.
+        without `[DONE]`; a `finish_reason` waits for the end of the stream, and each choice has one.
+        The chunk of `include_usage` comes only if the provider counts: one that refuses `stream_options` is asked again
+        without it.
         """
         tenant_id = await authenticator.tenant(request)
         body = await _read(request)
