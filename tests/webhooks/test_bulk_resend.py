@@ -125,6 +125,21 @@ async def test_an_erased_body_is_not_sent(stores: Stores, resend: Resend, databa
     assert await resend(DEAD) == 0
 
 
+@pytest.mark.parametrize("state", [DEAD, PENDING])
+async def test_those_of_an_endpoint_that_was_deleted_stay(
+    stores: Stores, resend: Resend, clock: FakeClock, state: Resendable
+) -> None:
+    endpoint = await stores.deliveries.create_endpoint(TENANT, "mine", BLOG, [COMPLETED])
+    await settle(stores, state, 1, SHOP)
+    await stores.deliveries.delete_endpoint(TENANT, endpoint.id)
+
+    clock.advance(1)
+    matched = await stores.deliveries.count_matching(ResendFilter(TENANT, state))
+
+    assert (matched, await resend(state)) == (1, 1)
+    assert urls(await claim(stores)) == [SHOP]
+
+
 async def test_one_that_dies_again_in_the_meantime_is_not_sent_a_third_time(stores: Stores, clock: FakeClock) -> None:
     wanted = ResendFilter(TENANT, DEAD)
     await settle(stores, DEAD, 1)

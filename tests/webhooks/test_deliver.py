@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import openai
 import pytest
-from owing import ALIVE, record_of
+from owing import ALIVE, COMPLETED, DEAD, owe, record_of
 from standardwebhooks.webhooks import Webhook
 
 from answerback.kernel import signature
@@ -258,6 +258,19 @@ async def test_an_attempt_that_breaks_frees_its_place_and_says_nothing_of_the_or
         await post.attempt(StubSender(ZeroDivisionError()))
 
     assert post.origins.ends == [AttemptEnd.CANCELLED]
+
+
+async def test_to_an_endpoint_that_was_deleted_nothing_is_sent_and_its_receiver_is_not_blamed(post: Post) -> None:
+    endpoint = await post.stores.deliveries.create_endpoint(TENANT, "mine", DEAD, [COMPLETED])
+    await owe(post.stores, 1)
+    await post.stores.deliveries.delete_endpoint(TENANT, endpoint.id)
+    (event,) = (each for each in await claim_deliveries(post.stores) if each.endpoint_id is not None)
+
+    await post.deliverer(sender := StubSender()).run(event)
+
+    assert (sender.sent, (await record_of(post.stores, event)).state) == ([], "dead")
+    blamed = {each.url: each.healthy for each in await post.stores.deliveries.receivers(TENANT)}
+    assert blamed[DEAD] is None
 
 
 async def test_a_report_on_what_was_taken_away_is_discarded(post: Post, clock: FakeClock) -> None:

@@ -3,12 +3,12 @@
 import pytest
 from owing import COMPLETED, claim, owe
 
-from answerback.queue.attempts import Report
+from answerback.queue.attempts import LOST, NOT_SENT, RELEASED, Report
 from answerback.testing.clock import FakeClock
 from answerback.webhooks import receivers
 from answerback.webhooks.bulk_resend import ResendFilter
 from answerback.webhooks.model import DeliveryState
-from answerback.webhooks.receivers import Receiver
+from answerback.webhooks.receivers import FailingPath, Receiver
 from builders import TENANT
 from databases import Database
 from stores import Stores
@@ -257,6 +257,34 @@ async def test_a_dead_one_that_was_erased_is_owed_no_more(stores: Stores, databa
 
     (receiver,) = (await shown(stores)).values()
     assert (receiver.dead, receiver.healthy, receiver.last_error) == (0, False, GONE.error)
+
+
+@pytest.mark.parametrize("silent", [Report(NOT_SENT, error="no descriptor"), RELEASED, LOST], ids=lambda it: it.status)
+async def test_what_was_not_sent_says_nothing_of_a_receiver(stores: Stores, clock: FakeClock, silent: Report) -> None:
+    await owe(stores, 1, BLOG)
+    for each in (await claim(stores)).deliveries:
+        await stores.deliveries.send_later(each, 1.0, silent)
+
+    (blog,) = (await shown(stores)).values()
+    assert (blog.healthy, blog.last_error, blog.last_attempt_at, blog.failing) == (None, None, None, ())
+
+    clock.advance(1)
+    await attempt(stores, DOWN)
+    clock.advance(300)
+    for each in (await claim(stores)).deliveries:
+        await stores.deliveries.dead(each, silent)
+
+    (blog,) = (await shown(stores)).values()
+    assert (blog.healthy, blog.last_error, blog.failing) == (False, DOWN.error, (FailingPath(BLOG, str(DOWN.error)),))
+
+
+async def test_what_is_dead_with_its_endpoint_is_owed_no_more(stores: Stores) -> None:
+    endpoint = await stores.deliveries.create_endpoint(TENANT, "mine", BLOG, [COMPLETED])
+    await owe(stores, 1, SHOP)
+    await attempt(stores, GONE)
+    await stores.deliveries.delete_endpoint(TENANT, endpoint.id)
+
+    assert {each.url: each.dead for each in (await shown(stores)).values()} == {BLOG: 0, SHOP: 1}
 
 
 async def test_what_is_held_behind_another_is_counted_for_itself(stores: Stores) -> None:

@@ -1,7 +1,7 @@
 """Resending: the same body under the same id once more."""
 
 import pytest
-from owing import record_of
+from owing import COMPLETED, claim, owe, record_of
 
 from answerback.kernel.errors import Conflict, NotFound
 from answerback.testing.clock import FakeClock
@@ -52,6 +52,18 @@ async def test_a_delivery_under_way_cannot_be_resent(stores: Stores) -> None:
 
     with pytest.raises(Conflict):
         await stores.deliveries.resend_delivery(TENANT, claim.id)
+
+
+@pytest.mark.parametrize("settle", ["delivered", "dead"])
+async def test_one_of_an_endpoint_that_was_deleted_cannot_be_resent(stores: Stores, settle: str) -> None:
+    endpoint = await stores.deliveries.create_endpoint(TENANT, "mine", "https://mine.example/hook", [COMPLETED])
+    await owe(stores, 1)
+    (event,) = (each for each in (await claim(stores)).deliveries if each.endpoint_id == endpoint.id)
+    await getattr(stores.deliveries, settle)(event, REPORT)
+    await stores.deliveries.delete_endpoint(TENANT, endpoint.id)
+
+    with pytest.raises(Conflict, match="endpoint was deleted; there is nothing left to send to"):
+        await stores.deliveries.resend_delivery(TENANT, event.id)
 
 
 async def test_one_that_is_held_cannot_be_resent(stores: Stores, database: Database) -> None:

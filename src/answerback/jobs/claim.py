@@ -17,12 +17,11 @@ from answerback.jobs.recover import QUARANTINE_LOSSES
 from answerback.jobs.reschedule import PUT_OFF_UNREADABLE
 from answerback.jobs.rows import CLAIMED_COLUMNS, claimed_of
 from answerback.kernel.shares import Shares
-from answerback.queue.attempts import Report, ending_attempt, entry
+from answerback.queue.attempts import RELEASED, ending_attempt, entry
 from answerback.queue.fair_order import has_rank
 from answerback.queue.leases import claiming, extending, fenced, releasing_unconfirmed
 from answerback.queue.loose_scan import loose_scan
 
-RELEASED = Report("released")
 PROMOTED_AT_ONCE = 200
 WALK_LENGTH = 256
 """How many tenants a claim looks at where some hold their shares; the next claim goes on behind them."""

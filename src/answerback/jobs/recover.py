@@ -14,7 +14,7 @@ from answerback.jobs.kind import JobState, Registry
 from answerback.jobs.model import Finished, Swept
 from answerback.jobs.rows import JOB_COLUMNS, job_of
 from answerback.kernel.errors import ErrorCode, Failure
-from answerback.queue.attempts import Report, ending_attempt, entry
+from answerback.queue.attempts import LOST, ending_attempt, entry
 from answerback.queue.fifo import TRY_LOCK_CONVERSATION
 from answerback.queue.leases import lost
 
@@ -28,7 +28,6 @@ POISONED = End(
         ErrorCode.POISONED, "the workers that held this message stopped three times; it is not tried again"
     ),
 )
-LOST = Report("lost", error="the worker that held this attempt stopped")
 
 LOST_JOBS = Statement(
     select(*JOB_COLUMNS, jobs.c.lease_epoch, jobs.c.lease_losses, jobs.c.first_loss_at)

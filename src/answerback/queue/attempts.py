@@ -35,6 +35,15 @@ class Report:
     remark: str | None = None
 
 
+RELEASED = Report("released")
+"""The worker stopped, and gave it back."""
+LOST = Report("lost", error="the worker that held this attempt stopped")
+NOT_SENT = "not_sent"
+"""The status of one that was not made: nothing went out."""
+SAYS_NOTHING = frozenset({NOT_SENT, RELEASED.status, LOST.status})
+"""Ends of attempts after which nothing is known of the other side."""
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """One ended attempt at a job or a delivery. Times are epoch milliseconds of the wall clock."""

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from sqlalchemy import Text, any_, bindparam, func, literal_column, select, tuple_, update
+from sqlalchemy import Text, any_, bindparam, func, literal_column, not_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import array
 
 from answerback.database.operation import Operation, Statement, Transaction
 from answerback.database.sql import among, array_of, at_most, bound, in_state
 from answerback.database.tables import deliveries
+from answerback.webhooks.endpoints import ENDPOINT_DELETED
 from answerback.webhooks.model import DEADLINE_MS, DeliveryState
 from answerback.webhooks.resend import RESENDING
 
@@ -79,6 +80,7 @@ _matching: tuple[Any, ...] = (
     # Not what became owed, or was resent, after the request came: each delivery is resent once.
     deliveries.c.deadline_at < bindparam("until"),
     deliveries.c.body != b"",
+    not_(ENDPOINT_DELETED),
 )
 _resend = update(deliveries).values(RESENDING).returning(deliveries.c.id)
 # A row that another transaction has locked is being claimed, expired or erased: it does not match any more.

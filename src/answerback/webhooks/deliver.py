@@ -14,7 +14,7 @@ from answerback.kernel.retry import RetrySchedule
 from answerback.kernel.shares import Shares
 from answerback.kernel.shielded import until_cancelled
 from answerback.kernel.telemetry import CallbackEnd, SpanKind
-from answerback.queue.attempts import Report
+from answerback.queue.attempts import NOT_SENT, Report
 from answerback.queue.notifier import Notifier
 from answerback.webhooks.errors import SendError
 from answerback.webhooks.model import ClaimedDelivery, DeliveryClaims, OriginKey, OriginRoom, Reported
@@ -118,7 +118,7 @@ class Deliverer:
         try:
             headers = await self._sign(claim, elapsed)
             if headers is None:
-                outcome: DeliveryOutcome = Dead("the endpoint was deleted", None)
+                outcome: DeliveryOutcome = Dead("the endpoint was deleted", None, sent=False)
             else:
                 result = await self._send(claim, headers)
                 end = end_of(result)
@@ -194,15 +194,15 @@ class Deliverer:
                 stored = await self._persist(claim, report, lambda: store.delivered(claim, report))
                 if stored:
                     self._instruments.failpoint(Failpoint.AFTER_DELIVERED)
-            case SendLater(delay, error, response, counted):
-                report = _report("retry", error, response, duration_ms)
+            case SendLater(delay, error, response, counted, sent):
+                report = _report("retry" if sent else NOT_SENT, error, response, duration_ms)
                 stored = await self._persist(
                     claim,
                     report,
                     lambda: store.send_later(claim, delay, report, counted=counted, unreached=response is None),
                 )
-            case Dead(error, response):
-                report = _report("dead", error, response, duration_ms)
+            case Dead(error, response, sent):
+                report = _report("dead" if sent else NOT_SENT, error, response, duration_ms)
                 stored = await self._persist(claim, report, lambda: store.dead(claim, report))
             case _:
                 assert_never(outcome)

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
-from sqlalchemy import bindparam, delete, func, insert, select, update
+from sqlalchemy import and_, bindparam, delete, func, insert, not_, select, update
 
 from answerback.database.operation import Operation, Row, Statement, Transaction
-from answerback.database.tables import signing_secrets
+from answerback.database.tables import deliveries, signing_secrets
 from answerback.database.tables import webhook_endpoints as endpoints
 from answerback.database.tables import webhook_subscriptions as subscriptions
 from answerback.kernel.errors import Conflict, NotFound
@@ -35,6 +36,10 @@ class Endpoint:
     updated_at: int
     secret: str = field(repr=False)
 
+
+_its_endpoint = select(endpoints.c.id).where(endpoints.c.id == deliveries.c.endpoint_id).exists()
+ENDPOINT_DELETED: Any = and_(deliveries.c.endpoint_id.is_not(None), not_(_its_endpoint))
+"""Of a delivery: there is nothing left to send it to."""
 
 _secret = (
     select(signing_secrets.c.value)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import chain, takewhile
 
 from answerback.database.operation import Operation, Row, Transaction
-from answerback.queue.attempts import Attempt, attempts_of
+from answerback.queue.attempts import SAYS_NOTHING, Attempt, attempts_of
 from answerback.webhooks.breaker import FAILURES_TO_OPEN, pause_after
 from answerback.webhooks.model import DeliveryState, OriginKey
 from answerback.webhooks.receiver_rows import (
@@ -92,5 +92,6 @@ def _probes(keys: Sequence[OriginKey]) -> Operation[dict[OriginKey, Probe]]:
 
 
 def in_order(made: Iterable[Sequence[Attempt]]) -> list[Attempt]:
-    """The attempts at several deliveries, oldest first."""
-    return sorted(chain.from_iterable(made), key=lambda attempt: attempt.finished_at)
+    """Those of the attempts at several deliveries that say how their receiver answers, oldest first."""
+    answers = (each for each in chain.from_iterable(made) if each.status not in SAYS_NOTHING)
+    return sorted(answers, key=lambda attempt: attempt.finished_at)

@@ -46,20 +46,22 @@ class Delivered:
 @dataclass(frozen=True, slots=True)
 class SendLater:
     """The callback is sent again after `delay` seconds. Not `counted`: the attempt came before its turn in the
-    schedule, and that turn is kept."""
+    schedule, and that turn is kept. Not `sent`: no attempt was made."""
 
     delay: float
     error: str
     response: CallbackResponse | None
     counted: bool = True
+    sent: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Dead:
-    """The callback is given up."""
+    """The callback is given up. Not `sent`: without an attempt."""
 
     error: str
     response: CallbackResponse | None
+    sent: bool = True
 
 
 DeliveryOutcome: TypeAlias = Delivered | SendLater | Dead
@@ -87,7 +89,8 @@ def after_send(
     does one that was not made.
     """
     if isinstance(result, NotSent):
-        return SendLater(max(due_in, SHORTAGE_SECONDS * (0.5 + draw())), str(result), None, counted=False)
+        later = max(due_in, SHORTAGE_SECONDS * (0.5 + draw()))
+        return SendLater(later, str(result), None, counted=False, sent=False)
     if isinstance(result, CallbackResponse):
         if 200 <= result.status < 300:
             return Delivered(result)

@@ -8,12 +8,13 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, Text, any_, bindparam, cast, column, func, literal_column, select, true
+from sqlalchemy import BigInteger, Text, any_, bindparam, cast, column, func, literal_column, or_, select, true
 from sqlalchemy.dialects.postgresql import JSONB, array
 
 from answerback.database.operation import Operation, Row, Rows, Statement
 from answerback.database.sql import aliased, among, as_text, at_most, bound, in_state
 from answerback.database.tables import deliveries
+from answerback.webhooks.endpoints import ENDPOINT_DELETED
 from answerback.webhooks.model import DeliveryState, OriginKey
 
 COUNTED = 100_000
@@ -79,8 +80,8 @@ def _newest(*where: Any, more: Sequence[Any] = ()) -> Statement:
     )
 
 
-_erased = (func.length(deliveries.c.body) == literal_column("0")).label("erased")
-DEAD = _newest(in_state(deliveries, DeliveryState.DEAD), more=(_erased,))
+_unsendable = or_(func.length(deliveries.c.body) == literal_column("0"), ENDPOINT_DELETED).label("unsendable")
+DEAD = _newest(in_state(deliveries, DeliveryState.DEAD), more=(_unsendable,))
 TO_ENDPOINTS = _newest(deliveries.c.endpoint_id.is_not(None), deliveries.c.state != DeliveryState.SENDING)
 
 

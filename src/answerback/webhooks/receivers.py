@@ -82,8 +82,8 @@ def receivers(tx: Transaction, tenant_id: str) -> Operation[Sequence[Receiver]]:
     delivered = yield DELIVERED(tenant_id=tenant_id)
     to_endpoints = yield TO_ENDPOINTS(tenant_id=tenant_id)
     sending = yield SENDING(tenant_id=tenant_id)
-    # Of an erased one nothing is left to send.
-    resendable = [row for row in dead if not row.erased]
+    # Of an erased one nothing is left to send, and of a deleted endpoint nowhere to send it.
+    resendable = [row for row in dead if not row.unsendable]
     owed = Counter({origin: row.rows for origin, row in waiting.items()})
     owed.update(row.origin for row in (*held, *sending, *resendable))
     origins = [origin for origin, _ in owed.most_common(MAX_RECEIVERS)]
@@ -159,5 +159,6 @@ def _receiver(
 
 def _failing_path(row: Row, attempts: Sequence[Attempt]) -> FailingPath | None:
     """None where the newest attempt did not fail: what was taken may be sent again."""
-    error = attempts[-1].error if attempts else None
+    made = in_order([attempts])
+    error = made[-1].error if made else None
     return None if error is None else FailingPath(row.url, error)

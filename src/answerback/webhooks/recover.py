@@ -6,14 +6,13 @@ from answerback.database.batching import batched
 from answerback.database.operation import BatchPlan, Operation, Row, Statement, Transaction
 from answerback.database.sql import at_most, in_state
 from answerback.database.tables import deliveries
-from answerback.queue.attempts import Report, ending_attempt, entry
+from answerback.queue.attempts import LOST, ending_attempt, entry
 from answerback.queue.fifo import TRY_LOCK_CONVERSATION
 from answerback.queue.leases import lost
 from answerback.webhooks.model import DeliveryState
 from answerback.webhooks.order import RELEASE_NEXT
 
 BATCH = 200
-LOST = Report("lost", error="the worker that held this attempt stopped")
 
 FIND_LOST = Statement(
     select(

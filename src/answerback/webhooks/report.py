@@ -7,13 +7,11 @@ from sqlalchemy import bindparam, func, select
 from answerback.database.operation import BatchPlan, Operation, Statement, Transaction
 from answerback.database.sql import bound
 from answerback.database.tables import deliveries
-from answerback.queue.attempts import Report, attempts_of, ending_attempt, entry
+from answerback.queue.attempts import RELEASED, Report, attempts_of, ending_attempt, entry
 from answerback.queue.fifo import LOCK_CONVERSATIONS
 from answerback.queue.leases import extending, fenced, releasing_unconfirmed
 from answerback.webhooks.model import ClaimedDelivery, DeliveryState, Reported
 from answerback.webhooks.order import RELEASE_NEXT
-
-RELEASED = Report("released")
 
 REPORT = ending_attempt(
     deliveries,
