@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from answerback.accounts.model import DEFAULT_TENANT
 from answerback.kernel import signature
 from answerback.kernel.errors import Conflict
 from answerback.testing.clock import FakeClock
@@ -16,6 +17,7 @@ from answerback.webhooks.signer import FRESH_SECONDS, Signer
 from databases import Database, PostgresDatabase, SqliteDatabase
 from racing import blocked, held
 from stores import Stores
+from whole_api import whole_api
 
 HOUR = 3600.0
 A, B = "tnt_a", "tnt_b"
@@ -113,6 +115,18 @@ async def test_a_newly_configured_secret_takes_over_and_the_others_go_on_for_a_d
         assert await live(stores, A, "configured") == ["configured", made]
     clock.advance(24 * HOUR)
     assert await live(stores, A, "configured") == ["configured"]
+
+
+async def test_one_that_never_signed_signs_beside_the_next_that_is_configured(path: Path) -> None:
+    async with whole_api(path, callback_hmac_secret="one"):
+        pass
+
+    async with whole_api(path, callback_hmac_secret="two") as api:
+        shown = (await api("GET", "/v1/signing_secret")).json
+        signing = await api.service.signing_secrets.live(DEFAULT_TENANT)
+
+    assert (shown["secret"], values(signing)) == ("two", ["two", "one"])
+    assert shown["previous_expires_at"] is not None
 
 
 async def test_returning_to_an_earlier_configured_secret_lists_it_once(stores: Stores) -> None:

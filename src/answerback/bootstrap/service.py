@@ -139,6 +139,7 @@ async def build(
     kinds = make_kinds(settings, provider, webhooks.guard, stores, sharing.windows, instruments, lifetimes)
     registry, local, ends = kinds.registry, LocalNotifier(), JobEnds()
     jobs = opened(JobStore(process.database, registry, process.backlog), lifetimes)
+    await webhooks.secrets.record()
     await jobs.count_open()
     depths = opened(Depths(jobs, instruments.clock), lifetimes)
     key_uses = opened(KeyUses(stores.accounts, instruments.clock), lifetimes)

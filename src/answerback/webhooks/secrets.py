@@ -170,6 +170,12 @@ class SigningSecrets:
         deleted, StorageUnavailable."""
         return await self._store.live_secrets(owner, self._configured.get(owner))
 
+    async def record(self) -> None:
+        """Those that the settings fix, before any of them signs: one that is changed while deliveries are owed signs
+        on beside the next, though it never signed. Raises StorageUnavailable."""
+        for owner in self._configured:
+            await self.live(owner)
+
     async def current(self, owner: str) -> str:
         """Raises as `live`."""
         return (await self.live(owner))[0].value
