@@ -1,5 +1,6 @@
 """An inbox: an address for callbacks that every tenant has, private to it, bounded, reached without a connection."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -162,6 +163,30 @@ async def test_only_an_inbox_of_all_own_addresses_may_be_a_callback_url(path: Pa
         ]
 
     assert replies == [202, *[422] * len(wrong)]
+
+
+@pytest.mark.parametrize(
+    "spelt",
+    [
+        "http://relay.example:8080/inbox/{nobodys}",
+        "HTTP://Relay.example:8080/inbox/{own}",
+        "http://relay.example.:8080/inbox/{own}",
+        "http://relay.example:8080/%69nbox/{own}",
+        "http://relay.example:8080/inbox/{own}?x=1",
+    ],
+)
+async def test_under_the_services_own_name_no_other_address_may_be_one(
+    api: Api, monkeypatch: pytest.MonkeyPatch, spelt: str
+) -> None:
+    own = (await opened(api)).removeprefix("/inbox/")
+    monkeypatch.setattr(api.service.guard, "_resolve", lambda *_: asyncio.sleep(0, ["93.184.216.34"]))
+
+    async def status(url: str) -> int:
+        return (await api("POST", "/webhook", CLIENT, body={"message": "hi", "callback_url": url})).status
+
+    assert await status(spelt.format(own=own, nobodys=own[::-1])) == 422
+    assert await status(f"{BASE}/inbox/{own}") == 202
+    assert await status("http://relay.example:8080/hook") == 202
 
 
 async def test_an_address_that_is_nobodys_is_not_called_either(api: Api) -> None:

@@ -42,7 +42,7 @@ def make_webhooks(settings: Settings, stores: Stores, instruments: Instruments, 
         monotonic=clock.monotonic,
         slot_factor=settings.tenant_slot_factor,
         own_port=settings.app_port,
-        never_called=inbox.is_address,
+        inboxes=inbox,
     )
     opened(guard, lifetimes)
     sender = opened(InboxSender(WebhookSender(guard, clock.now, settings.callback_timeout_seconds), inbox), lifetimes)

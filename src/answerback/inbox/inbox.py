@@ -3,6 +3,7 @@
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeAlias
+from urllib.parse import unquote, urlsplit
 
 from answerback.inbox.model import MAX_BODY, Received, Verdict, job_in, shown_headers
 from answerback.inbox.store import InboxStore
@@ -33,6 +34,15 @@ class Inbox:
         """Whether it is that of an inbox, by its form. No request is ever made to such an address."""
         return self.token_in(url) is not None
 
+    async def exists(self, url: str) -> bool:
+        """Whether it is that of a tenant's inbox. Raises StorageUnavailable."""
+        token = self.token_in(url)
+        return token is not None and await self._tokens.tenant_of(token) is not None
+
+    def is_own(self, url: str) -> bool:
+        """Whether it leads to the inboxes, spelt as `address` has it or otherwise."""
+        return _plain(url).startswith(_plain(self._prefix))
+
     def token_in(self, url: str) -> str | None:
         """The token of an inbox's address; None for any other URL."""
         token = url.removeprefix(self._prefix)
@@ -53,3 +63,10 @@ class Inbox:
             return Verdict.MISSING
         secrets = await self._secrets_of(tenant_id, url)
         return Verdict.VERIFIED if is_signed(headers, body, secrets) else Verdict.WRONG
+
+
+def _plain(url: str) -> str:
+    """An HTTP URL with its host in lower case, its port, and nothing escaped, without its query."""
+    parts = urlsplit(url)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    return f"{(parts.hostname or '').rstrip('.')}:{port}{unquote(parts.path)}"

@@ -10,7 +10,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Protocol, TypeAlias
 
 from answerback.kernel.errors import CallbackRefused
 from answerback.webhooks.addresses import LOOPBACK, AddressPolicy, ForbiddenAddressError, Network, OwnAddressError
@@ -29,6 +29,8 @@ SLOT_FACTOR = 4.0
 """That of TENANT_SLOT_FACTOR where nothing is set."""
 REMEDY = "an operator can open networks with CALLBACK_ALLOWED_NETWORKS"
 
+NO_INBOX = "callback_url leads to this service itself, and is no inbox: send the url that POST /v1/inbox answers"
+
 
 @dataclass(frozen=True, slots=True)
 class _Verdict:
@@ -36,14 +38,26 @@ class _Verdict:
     until: float
 
 
+class Inboxes(Protocol):
+    """The one place of this service where it delivers to itself, without a connection."""
+
+    def is_address(self, url: str) -> bool:
+        """Whether it is an inbox's, by its form."""
+
+    async def exists(self, url: str) -> bool:
+        """Whether it is an inbox's. Raises StorageUnavailable."""
+
+    def is_own(self, url: str) -> bool:
+        """Whether it leads to this service's inboxes, however it is spelt."""
+
+
 class AddressGuard:
     """Judges URLs before they are accepted, and every connection of a `WebhookSender`.
 
     `allowed_networks` are open besides the public internet; `allow_loopback` opens 127.0.0.0/8 and ::1, for a service
     that itself listens on loopback only. `own_port`, where the service listens, is closed at loopback.
-    URLs that are `never_called`, because what is sent there needs no connection, pass.
-    `resolve` is asked for host names, by default the system's resolver, whose
-    threads tenants share by `slot_factor`; `monotonic` is asked for seconds.
+    Addresses of `inboxes` pass, because what is sent there needs no connection. `resolve` is asked for host names, by
+    default the system's resolver, whose threads tenants share by `slot_factor`; `monotonic` is asked for seconds.
     """
 
     def __init__(
@@ -54,7 +68,7 @@ class AddressGuard:
         monotonic: Callable[[], float] = time.monotonic,
         slot_factor: float = SLOT_FACTOR,
         own_port: int | None = None,
-        never_called: Callable[[str], bool] = lambda _: False,
+        inboxes: Inboxes | None = None,
     ) -> None:
         self._policy = AddressPolicy((*allowed_networks, *(LOOPBACK if allow_loopback else ())), own_port)
         self._lookup: SystemLookup | None = None
@@ -62,14 +76,14 @@ class AddressGuard:
             resolve = self._lookup = SystemLookup(slot_factor)
         self._resolve: Resolve = resolve
         self._monotonic = monotonic
-        self._never_called = never_called
+        self._inboxes = inboxes
         self._verdicts: OrderedDict[tuple[str, str], _Verdict] = OrderedDict()
         self._judging: dict[tuple[str, str, str], asyncio.Task[str | None]] = {}
 
     async def check(self, url: str, tenant_id: str = "") -> None:
         """Raises CallbackRefused, saying why. A name that cannot be looked up in time, the tenant's turn included,
         passes."""
-        if self._never_called(url):
+        if self._inboxes is not None and await self._inboxes.exists(url):
             return
         key = authority(url)
         verdict = self._verdicts.get(key)
@@ -79,6 +93,8 @@ class AddressGuard:
             refusal = await self._judge_once(key, target(key[1]), tenant_id)
         if refusal is not None:
             raise CallbackRefused(refusal)
+        if self._inboxes is not None and self._inboxes.is_own(url):
+            raise CallbackRefused(NO_INBOX)
 
     def check_form(self, url: str) -> None:
         """Checks only how the URL is written. Raises CallbackRefused."""
@@ -89,7 +105,7 @@ class AddressGuard:
     def check_unresolved(self, url: str) -> None:
         """As `check`, but without resolving a name: checks how the URL is written, literal addresses, and well-known
         names. Raises CallbackRefused."""
-        if self._never_called(url):
+        if self._inboxes is not None and self._inboxes.is_address(url):
             return
         where = target(authority(url)[1])
         try:
