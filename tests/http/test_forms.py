@@ -77,3 +77,20 @@ async def test_a_field_that_is_given_twice_is_named() -> None:
 
     with pytest.raises(InvalidRequest, match="runs: must not be given twice"):
         await fields("multipart/form-data; boundary=x", body)
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "wanted"),
+    [
+        ("multipart/form-data", FILE, "leave that header to your client"),
+        ("multipart/form-data; boundary=x", FILE.replace(b"--x--\r\n", b"") + FILE, "too many files: send 1"),
+        (
+            "multipart/form-data; boundary=x",
+            b"".join(FIELD.format(name, "1").encode().replace(b"--x--\r\n", b"") for name in "abc"),
+            "too many fields: send at most 2",
+        ),
+    ],
+)
+async def test_a_refusal_says_what_to_send(content_type: str, body: bytes, wanted: str) -> None:
+    with pytest.raises(HTTPException, match=wanted):
+        await fields(content_type, body)

@@ -1,6 +1,7 @@
 """What reaches the log, in which shape, and what never does."""
 
 import asyncio
+import inspect
 import io
 import json
 import logging
@@ -9,10 +10,12 @@ from datetime import UTC, datetime
 from typing import Any, Literal
 
 import pytest
+import uvicorn.server
 from pydantic import SecretStr
 
 from answerback.kernel.log import Log
 from answerback.observability import configure
+from answerback.observability.logs import CUT_SHORT
 
 FORGED = "x\n2026-01-01 00:00:00,000 INFO forged\r\x1b[2J\u2028\u0085\x00"
 LINE_ENDS = "\r\x1b\u2028\u0085\x00"
@@ -237,6 +240,15 @@ class TestStandardLibraryLoggers:
         logging.getLogger("uvicorn.access").error("GET /")
 
         assert printed.text == ""
+
+    def test_a_request_that_a_stop_cuts_short_is_no_error(self) -> None:
+        printed = Printed("json")
+
+        logging.getLogger("uvicorn.error").error(CUT_SHORT, 2)
+
+        (line,) = printed.objects
+        assert (line["level"], line["event"], line["count"]) == ("warning", "requests_cut_short", 2)
+        assert CUT_SHORT in inspect.getsource(uvicorn.server)
 
     def test_nor_warnings_when_only_errors_are_wanted(self) -> None:
         printed = Printed("text", level="ERROR")

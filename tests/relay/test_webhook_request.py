@@ -124,6 +124,11 @@ def test_what_is_neither_a_text_nor_an_integer_names_no_conversation(given: Any)
     assert [name for name, _ in refused(session_id=given)] == ["session_id"]
 
 
+@pytest.mark.parametrize("given", [True, 1.0, ["s"]])
+def test_what_it_must_be_is_said_whole(given: Any) -> None:
+    assert refused(session_id=given) == [("session_id", "must be a string or an integer")]
+
+
 OPTIONAL = [
     *("tool_outputs", "session_id", "stateless", "model", "system"),
     *("temperature", "max_tokens", "params", "metadata"),

@@ -16,6 +16,7 @@ from answerback.accounts.store import AccountStore
 from answerback.http.bodies import StrictBody, body_schema, read_body
 from answerback.http.fields import EMPTY_IS_ABSENT, MAX_PAGE_SIZE, PageSize, no_nul
 from answerback.http.idempotent_routes import Idempotent
+from answerback.http.known_queries import KNOWN_QUERIES
 from answerback.http.openapi_parts import IDEMPOTENCY_KEY, KEY_ERRORS, NOT_JSON, conflict, errors, not_found
 from answerback.http.responses import NO_STORE, Time, is_none, respond
 from answerback.kernel.rate import parse_rate
@@ -102,6 +103,7 @@ def _add_list(routes: APIRouter, store: AccountStore, uses: KeyUses, authenticat
         summary="Keys, newest first",
         response_model=KeyList,
         responses=OPERATOR_ERRORS | errors(_422="A parameter is wrong; each is named"),
+        dependencies=KNOWN_QUERIES,
     )
     async def list_keys(request: Request, limit: PageSize = MAX_PAGE_SIZE, before: Before = None) -> Response:
         """Revoked ones too; none of them shows the key itself. For operators."""

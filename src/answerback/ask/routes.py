@@ -14,6 +14,7 @@ from answerback.http.bodies import StrictBody, body_schema, read_body
 from answerback.http.fields import DIGITS, ModelName, not_blank
 from answerback.http.headers import accepts
 from answerback.http.idempotent_routes import Idempotent
+from answerback.http.known_queries import KNOWN_QUERIES
 from answerback.http.openapi_parts import ASK_ERRORS, EVENTS, IDEMPOTENCY_KEY, KEY_ERRORS, errors
 from answerback.http.responses import Time, is_none, respond
 from answerback.http.sse import EVENT_STREAM, sse_response, text_response, word_events
@@ -138,6 +139,7 @@ def _add_history(router: APIRouter, questions: Questions, authenticator: Authent
         summary="What you asked, newest first",
         response_model=History,
         responses=KEY_ERRORS | errors(_422="The limit is not 1 to 100, or `before` is not a number"),
+        dependencies=KNOWN_QUERIES,
     )
     async def get_history(
         request: Request,

@@ -17,6 +17,7 @@ from answerback.conversations.window import Window, window
 from answerback.conversations.windows import Windows
 from answerback.http.caller import AskedTenant, AskedTenantOf
 from answerback.http.fields import DIGITS, EMPTY_IS_ABSENT, PageSize
+from answerback.http.known_queries import KNOWN_QUERIES
 from answerback.http.openapi_parts import JOB, KEY_ERRORS, QUERY_ERRORS, TENANT_ERRORS, errors, not_found
 from answerback.http.responses import Time, is_none, respond
 from answerback.kernel.json import Json
@@ -213,6 +214,7 @@ def _add_list(routes: APIRouter, store: ConversationStore, tenant_of: AskedTenan
         summary="Conversations, the last used first",
         response_model=SessionPage,
         responses=QUERY_ERRORS | TENANT_ERRORS,
+        dependencies=KNOWN_QUERIES,
     )
     async def list_sessions(
         request: Request,

@@ -60,6 +60,16 @@ def _written_out(value: Any) -> Any:
 Moment = Annotated[AwareDatetime, Field(strict=False), BeforeValidator(_written_out)]
 """A time in RFC 3339, with its zone."""
 
+_BARE_PLUS = re.compile(r"(:[0-9]{2}(?:\.[0-9]+)?) ([0-9]{2}:[0-9]{2})")
+
+
+def _with_plus(value: Any) -> Any:
+    return _BARE_PLUS.sub(r"\1+\2", value) if isinstance(value, str) else value
+
+
+MomentInQuery = Annotated[Moment, BeforeValidator(_with_plus)]
+"""Of a query, where the `+` of a zone stands for a space unless it is escaped."""
+
 
 def epoch_ms(moment: datetime) -> int:
     return int(moment.timestamp() * 1000)

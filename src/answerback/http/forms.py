@@ -13,13 +13,20 @@ from answerback.http.bodies import refuse_duplicates
 from answerback.http.codes import BAD_FORM
 
 NOT_WHOLE = "the form ends before its last separator, --…--: what came of it may not be whole, send it again"
+NO_SEPARATOR = (
+    "the form's Content-Type has no 'boundary=': leave that header to your client, as curl -F does, "
+    "or send 'multipart/form-data; boundary=…' with what separates the fields"
+)
 
 
 @asynccontextmanager
 async def read_form(request: Request, *, max_files: int, max_fields: int) -> AsyncIterator[FormData]:
     """The fields of a `multipart/form-data`, and files that are closed in the end. Raises HTTPException for one that is
     not well-formed, and InvalidRequest for a field that is given twice."""
-    headers = Headers({"Content-Type": _without_charset(request.headers["Content-Type"])})
+    content_type = _without_charset(request.headers["Content-Type"])
+    if "boundary=" not in content_type:
+        raise HTTPException(BAD_FORM.status, NO_SEPARATOR)
+    headers = Headers({"Content-Type": content_type})
     parser = _Parser(headers, request.stream(), max_files=max_files, max_fields=max_fields)
     try:
         fields = await parser.parse()
@@ -39,6 +46,16 @@ class _Parser(MultiPartParser):
 
     def on_end(self) -> None:
         self._ended = True
+
+    def on_headers_finished(self) -> None:
+        try:
+            super().on_headers_finished()
+        except MultiPartException:
+            if self._current_files > self.max_files:
+                raise MultiPartException(f"the form has too many files: send {self.max_files}") from None
+            if self._current_fields > self.max_fields:
+                raise MultiPartException(f"the form has too many fields: send at most {self.max_fields}") from None
+            raise
 
     async def parse(self) -> FormData:
         self.stream = self._to_its_end(self.stream)

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from answerback.http.caller import TenantOf
 from answerback.http.fields import DIGITS, EMPTY_IS_ABSENT
+from answerback.http.known_queries import KNOWN_QUERIES
 from answerback.http.openapi import KEYLESS
 from answerback.http.openapi_parts import JOB, KEY_ERRORS, QUERY_ERRORS, errors, not_found
 from answerback.http.responses import Time, respond
@@ -68,7 +69,13 @@ def router(inbox: Inbox, store: InboxStore, tenant_of: TenantOf, polling_tenant_
 
 
 def _add_list(routes: APIRouter, store: InboxStore, polling_tenant_of: TenantOf) -> None:
-    @routes.get("/v1/inbox", summary="What came to your inbox", response_model=InboxPage, responses=QUERY_ERRORS)
+    @routes.get(
+        "/v1/inbox",
+        summary="What came to your inbox",
+        response_model=InboxPage,
+        responses=QUERY_ERRORS,
+        dependencies=KNOWN_QUERIES,
+    )
     async def list_inbox(request: Request, limit: Limit = DEFAULT_LIMIT) -> Response:
         """The newest callbacks with their headers and bodies, and whether their signatures are right. It does not count
         against the rate."""

@@ -11,8 +11,9 @@ from starlette.responses import Response
 from answerback.accounts.auth import Authenticator
 from answerback.accounts.model import Caller
 from answerback.http.caller import AskedTenant
-from answerback.http.fields import EMPTY_IS_ABSENT, Moment, PageSize, epoch_ms, no_nul
+from answerback.http.fields import EMPTY_IS_ABSENT, MomentInQuery, PageSize, epoch_ms, no_nul
 from answerback.http.idempotent_routes import Idempotent
+from answerback.http.known_queries import KNOWN_QUERIES
 from answerback.http.openapi import headers
 from answerback.http.openapi_parts import (
     IDEMPOTENCY_KEY,
@@ -76,9 +77,11 @@ KeyFilter = Annotated[
     Query(description="Only jobs that the key of this id sent."),
 ]
 SinceFilter = Annotated[
-    Moment | None, EMPTY_IS_ABSENT, Query(description="Only jobs accepted then or later, in RFC 3339.")
+    MomentInQuery | None, EMPTY_IS_ABSENT, Query(description="Only jobs accepted then or later, in RFC 3339.")
 ]
-UntilFilter = Annotated[Moment | None, EMPTY_IS_ABSENT, Query(description="Only jobs accepted before, in RFC 3339.")]
+UntilFilter = Annotated[
+    MomentInQuery | None, EMPTY_IS_ABSENT, Query(description="Only jobs accepted before, in RFC 3339.")
+]
 
 
 def _job_id(value: str) -> str:
@@ -134,7 +137,13 @@ def router(
     routes = APIRouter(prefix="/v1", tags=["jobs"])
     turns = Turns(Shares(LISTS_AT_ONCE, LISTS_AT_ONCE))
 
-    @routes.get("/jobs", summary="Your jobs, newest first", response_model=JobPage, responses=LIST_ERRORS)
+    @routes.get(
+        "/jobs",
+        summary="Your jobs, newest first",
+        response_model=JobPage,
+        responses=LIST_ERRORS,
+        dependencies=KNOWN_QUERIES,
+    )
     async def list_jobs(
         request: Request,
         status: StateFilter = None,

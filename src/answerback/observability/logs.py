@@ -24,6 +24,8 @@ PRIVATE = frozenset(
 )
 REFUSED = "Invalid HTTP request received."
 """uvicorn's message about bytes that are not HTTP. Our own line of that request says the same."""
+CUT_SHORT = "Cancel %s running task(s), timeout graceful shutdown exceeded"
+"""uvicorn's about requests that a stop waits for no longer: what was asked for, and no fault."""
 REQUEST = "request"
 """The event of the line that every request leaves."""
 FRAME = frozenset({"time", "level", "event", "traceback"})
@@ -229,6 +231,10 @@ class _Bridge(logging.Handler):
         self._render = render
 
     def emit(self, record: logging.LogRecord) -> None:
+        if record.msg == CUT_SHORT and isinstance(record.args, tuple):
+            if self.level <= logging.WARNING:
+                self._sink.write(self._render("warning", "requests_cut_short", {"count": record.args[0]}, ""))
+            return
         try:
             event = record.getMessage().strip()
         except Exception:  # noqa: BLE001 - arguments that do not fit their message

@@ -94,8 +94,10 @@ def _parts(value: list[Any]) -> list[dict[str, Json]]:
     return value
 
 
-def _decimal(value: Any) -> Any:
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+def _text_or_decimal(value: Any) -> str:
+    if not isinstance(value, str | int) or isinstance(value, bool):
+        raise ValueError("must be a string or an integer")
+    return str(value)
 
 
 def _upstreams(value: dict[str, Any]) -> dict[str, Any]:
@@ -142,7 +144,7 @@ class WebhookMessage(StrictBody):
             str,
             StringConstraints(min_length=1, max_length=128),
             AfterValidator(not_blank),
-            BeforeValidator(_decimal, json_schema_input_type=str | int),
+            BeforeValidator(_text_or_decimal, json_schema_input_type=str | int),
         ]
         | None
     ) = Field(

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from answerback.http.bodies import StrictBody, body_schema, read_body
 from answerback.http.caller import AskedTenant, AskedTenantOf
 from answerback.http.fields import CallbackUrl
+from answerback.http.known_queries import KNOWN_QUERIES
 from answerback.http.openapi_parts import KEY_ERRORS, NOT_JSON, TENANT_ERRORS, errors
 from answerback.http.responses import Time, respond
 from answerback.kernel.errors import CallbackRefused
@@ -91,6 +92,7 @@ def router(receivers: Receivers, polling_tenant_of: AskedTenantOf, tenant_of: As
         summary="Where your callbacks go",
         response_model=ReceiverList,
         responses=KEY_ERRORS | TENANT_ERRORS,
+        dependencies=KNOWN_QUERIES,
     )
     async def list_receivers(request: Request, tenant: AskedTenant = None) -> Response:
         """By server, a hundred at most: those that are owed something, then those that took one of the newest
