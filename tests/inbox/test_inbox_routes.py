@@ -179,7 +179,7 @@ async def test_under_the_services_own_name_no_other_address_may_be_one(
     api: Api, monkeypatch: pytest.MonkeyPatch, spelt: str
 ) -> None:
     own = (await opened(api)).removeprefix("/inbox/")
-    monkeypatch.setattr(api.service.guard, "_resolve", lambda *_: asyncio.sleep(0, ["93.184.216.34"]))
+    monkeypatch.setattr(api.service.webhooks.guard, "_resolve", lambda *_: asyncio.sleep(0, ["93.184.216.34"]))
 
     async def status(url: str) -> int:
         return (await api("POST", "/webhook", CLIENT, body={"message": "hi", "callback_url": url})).status

@@ -123,7 +123,7 @@ async def test_one_that_never_signed_signs_beside_the_next_that_is_configured(pa
 
     async with whole_api(path, callback_hmac_secret="two") as api:
         shown = (await api("GET", "/v1/signing_secret")).json
-        signing = await api.service.signing_secrets.live(DEFAULT_TENANT)
+        signing = await api.service.webhooks.secrets.live(DEFAULT_TENANT)
 
     assert (shown["secret"], values(signing)) == ("two", ["two", "one"])
     assert shown["previous_expires_at"] is not None
