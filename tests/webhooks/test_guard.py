@@ -135,6 +135,14 @@ class TestAtAcceptance:
         assert "this service itself" in await send(guard, f"http://{host}:8080/v1/keys")
         await guard.check(f"http://{host}:8081/")
 
+    @pytest.mark.parametrize("host", ["10.0.0.5", "[::ffff:10.0.0.5]"])
+    async def test_so_is_the_address_that_it_listens_on(self, host: str) -> None:
+        guard = AddressGuard([ip_network("10.0.0.0/8")], own_port=8080, own_host="10.0.0.5")
+
+        with pytest.raises(CallbackRefused, match="this service itself"):
+            await guard.check(f"http://{host}:8080/webhook")
+        await guard.check("http://10.0.0.6:8080/webhook")
+
     async def test_another_machine_may_listen_on_the_same_port(self) -> None:
         await AddressGuard(own_port=8080).check("http://203.0.114.1:8080/")
 

@@ -42,6 +42,7 @@ def make_webhooks(settings: Settings, stores: Stores, instruments: Instruments, 
         monotonic=clock.monotonic,
         slot_factor=settings.tenant_slot_factor,
         own_port=settings.app_port,
+        own_host=settings.app_host,
         inboxes=inbox,
     )
     opened(guard, lifetimes)

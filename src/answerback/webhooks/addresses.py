@@ -86,19 +86,21 @@ class OwnAddressError(ForbiddenAddressError):
 
 
 class _Judged(NamedTuple):
-    """The kind of a forbidden address, None for one that may be called; whether it is this machine's own."""
+    """The kind of a forbidden address, None for one that may be called; whether the service itself may listen there."""
 
     kind: str | None
-    is_loopback: bool
+    is_own: bool
 
 
 @dataclass(frozen=True, slots=True)
 class AddressPolicy:
     """What may be called: all of the public internet and the `allowed` networks, but not this service itself, which
-    listens on `own_port`: without keys it would take a callback over loopback for its operator's request."""
+    listens on `own_port` of `own_host` and perhaps of loopback: without keys it would take a callback over that for its
+    operator's request."""
 
     allowed: Sequence[Network]
     own_port: int | None
+    own_host: str = ""
     _allowed: tuple[Network, ...] = field(init=False, repr=False)
     _judged: Callable[[str], _Judged] = field(init=False, repr=False)
 
@@ -110,17 +112,18 @@ class AddressPolicy:
     def verify(self, address: str, port: int | None = None) -> None:
         """Raises ForbiddenAddressError, which names the kind of address. A zone (`fe80::1%eth0`) is ignored."""
         try:
-            kind, is_loopback = self._judged(address.partition("%")[0])
+            kind, is_own = self._judged(address.partition("%")[0])
         except ValueError:
             raise ForbiddenAddressError("it is not an IP address") from None
         if kind is not None:
             raise ForbiddenAddressError(f"it is {kind} address")
-        if port is not None and port == self.own_port and is_loopback:
+        if port is not None and port == self.own_port and is_own:
             raise OwnAddressError("it is this service itself")
 
     def _judge(self, address: str) -> _Judged:
         parsed = ip_address(address)
-        return _Judged(self._forbidden(parsed), _is_loopback(parsed))
+        plain = (_written_v4(parsed) if isinstance(parsed, IPv6Address) else None) or parsed
+        return _Judged(self._forbidden(parsed), plain.is_loopback or str(plain) == self.own_host)
 
     def _forbidden(self, address: Address) -> str | None:
         """The kind of a forbidden address with its article, None for one that may be called."""
@@ -135,12 +138,6 @@ class AddressPolicy:
         if any(address.version == network.version and address in network for network in self._allowed):
             return None
         return _kind(address)
-
-
-def _is_loopback(address: Address) -> bool:
-    if isinstance(address, IPv6Address):
-        address = _written_v4(address) or address
-    return address.is_loopback
 
 
 def _plain(network: Network) -> Network:

@@ -55,7 +55,7 @@ class AddressGuard:
     """Judges URLs before they are accepted, and every connection of a `WebhookSender`.
 
     `allowed_networks` are open besides the public internet; `allow_loopback` opens 127.0.0.0/8 and ::1, for a service
-    that itself listens on loopback only. `own_port`, where the service listens, is closed at loopback.
+    that itself listens on loopback only. `own_port`, where the service listens, is closed at loopback and `own_host`.
     Addresses of `inboxes` pass, because what is sent there needs no connection. `resolve` is asked for host names, by
     default the system's resolver, whose threads tenants share by `slot_factor`; `monotonic` is asked for seconds.
     """
@@ -68,9 +68,10 @@ class AddressGuard:
         monotonic: Callable[[], float] = time.monotonic,
         slot_factor: float = SLOT_FACTOR,
         own_port: int | None = None,
+        own_host: str = "",
         inboxes: Inboxes | None = None,
     ) -> None:
-        self._policy = AddressPolicy((*allowed_networks, *(LOOPBACK if allow_loopback else ())), own_port)
+        self._policy = AddressPolicy((*allowed_networks, *(LOOPBACK if allow_loopback else ())), own_port, own_host)
         self._lookup: SystemLookup | None = None
         if resolve is None:
             resolve = self._lookup = SystemLookup(slot_factor)
