@@ -238,6 +238,8 @@ LIVENESS = [
     b'data: {"x_groq": {"id": "r"}}\n\n',
     b'data: {"usage": null}\n\n',
     b'data: {"code": 0, "msg": "success"}\n\n',
+    b'data: {"message": "processing"}\n\n',
+    b'data: {"message": "completed"}\n\n',
     b'data: {"type": "session.created", "session_id": "s"}\n\n',
     b'data: {"choices": [null]}\n\n',
     b'data: {"choices": [null, null], "id": "x"}\n\n',

@@ -2,11 +2,7 @@
 
 import re
 
-_TEXT = re.compile(
-    r'(")[^"\\]*+(?:\\.[^"\\]*+)*+\\?\Z|"[^"\\]*+(?:\\.[^"\\]*+)*+"',
-    re.DOTALL,
-)
-"""A text of JSON. One that has no end yet is found by its quotation mark."""
+_ESCAPED = re.compile(r"\\.", re.DOTALL)
 
 
 class Arguments:
@@ -30,8 +26,12 @@ class Arguments:
         self._pieces.append(piece)
         self._length += len(piece)
         piece = self._within + piece
-        bare = _TEXT.sub(r"\1", piece)
-        self._within = '"' + "\\" * ((len(piece) - len(piece.rstrip("\\"))) % 2) if bare.endswith('"') else ""
+        if "\\" in piece:
+            piece = _ESCAPED.sub("", piece)
+        parts = piece.split('"')
+        # Every other part is a text.
+        self._within = "" if len(parts) % 2 else '"\\' if piece.endswith("\\") else '"'
+        bare = "".join(parts[::2])
         opened = bare.count("{") + bare.count("[")
         self._nests = self._nests or opened > 0
         self._depth += opened - bare.count("}") - bare.count("]")

@@ -13,10 +13,12 @@ from answerback.kernel.errors import ErrorCode
 from answerback.kernel.json import Json
 from answerback.kernel.provider_error import ProviderError
 from answerback.kernel.waits import clock_of, parse_retry_after, sane, wait_in_text
+from answerback.llm import finish_reasons
 from answerback.llm.blank_errors import is_error
 from answerback.llm.completions import decode, invalid
 from answerback.llm.dialects import LONGEST_SENTENCE, WORDS, classify
 from answerback.llm.error_bodies import ErrorBody, read_error
+from answerback.llm.finish_reasons import Finish
 from answerback.llm.meaning import NO_STATUS, Meaning, Row
 from answerback.llm.rate_headers import reset, resets_of_kinds
 from answerback.llm.sentences import OF_DAYS
@@ -38,6 +40,9 @@ QUOTA_OF_DAYS_WAIT = 300.0
 _DAYS = re.compile(OF_DAYS, re.IGNORECASE)
 _NUMBER = re.compile(r"[0-9]{1,11}(\.[0-9]{1,9})?")
 _STATUS_NUMBER = re.compile(r"[45][0-9]{2}", re.ASCII)
+
+LONGEST_STATE = 20
+"""In characters: what is longer is a sentence."""
 
 _SENTENCES = ("detail", "errorMessage", "error_message", "error_msg", "errmsg", "error_description")
 """Fields of errors alone, on the top of a document."""
@@ -112,7 +117,14 @@ def _is_sentence(document: Mapping[str, Json]) -> bool:
         return True
     if any(_STATUS_NUMBER.fullmatch(str(document.get(name))) for name in ("status", "statusCode", "status_code")):
         return True
-    return bool(document) and document.keys() <= {"message", "msg"} and any(map(is_error, document.values()))
+    return bool(document) and document.keys() <= {"message", "msg"} and any(map(_says_trouble, document.values()))
+
+
+def _says_trouble(message: Json) -> bool:
+    """Whether a message alone is more than how far a gateway is: `completed`, `processing`."""
+    if not isinstance(message, str) or not is_error(message):
+        return False
+    return len(message) > LONGEST_STATE or finish_reasons.classify(message) not in (Finish.DONE, Finish.NONE)
 
 
 def _status_in(error: Json) -> int:
