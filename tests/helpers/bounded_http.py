@@ -13,7 +13,6 @@ from answerback.http.early_responses import EarlyResponses
 from answerback.http.error_handlers import ErrorRenderers
 from answerback.http.protocol import BoundedHttp
 from answerback.http.request_log import RequestLog
-from answerback.http.request_turns import RequestTurns
 from answerback.http.turns import TURN_BYTES
 from answerback.http.unread import UnreadResponses
 from answerback.kernel.telemetry import UNMEASURED
@@ -27,7 +26,6 @@ class Impatient(BoundedHttp):
     early = EarlyResponses(RequestLog(Journal(), UNMEASURED), ErrorRenderers((), {}))
     unread = UnreadResponses()
     into = memoryview(bytearray(TURN_BYTES))
-    turns = RequestTurns()
     patience = 0.2
     whole_request = 0.6
     stalled = 0.2
@@ -86,7 +84,6 @@ async def _nothing() -> None: ...
 @asynccontextmanager
 async def serving(app: Any, keep_alive: float = 75, http: type[BoundedHttp] = Impatient) -> AsyncIterator[int]:
     """The port of a server with short timeouts."""
-    http.turns = RequestTurns()  # Those of an event loop that was closed may still wait for its next turn.
     config = uvicorn.Config(app, http=http, lifespan="off", log_config=None, timeout_keep_alive=keep_alive)  # type: ignore[arg-type]
     server = Server(config, _nothing, {}, Journal())
     with socket.create_server((HOST, 0)) as listening:

@@ -19,7 +19,7 @@ from answerback.http.heads import name_host_of, wrong_head, wrong_start
 from answerback.http.idle_watch import IdleWatch
 from answerback.http.request_bounds import FRAMING, MAX_FIELDS, MAX_HEAD_BYTES, MAX_PIPELINED, MAX_UNWANTED_BYTES
 from answerback.http.request_log import RequestLog
-from answerback.http.turns import TurnTaking, of_event_loop
+from answerback.http.turns import TURN_BYTES, TurnTaking
 from answerback.http.unread import UnreadResponses
 from answerback.http.write_watch import WriteWatch
 
@@ -52,7 +52,7 @@ class BoundedHttp(TurnTaking):
     def configured(cls, requests: RequestLog, renderers: ErrorRenderers) -> "type[BoundedHttp]":
         """The protocol class of a server; uvicorn makes its instances."""
         of_server = {"early": EarlyResponses(requests, renderers), "unread": UnreadResponses()}
-        return type(cls.__name__, (cls,), {**of_server, **of_event_loop()})
+        return type(cls.__name__, (cls,), {**of_server, "into": memoryview(bytearray(TURN_BYTES))})
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)

@@ -1,22 +1,15 @@
-"""How much of a connection is read, and how many requests of a client begin, before others have their turn."""
+"""How much of a connection is read before others have their turn."""
 
 import asyncio
-from functools import partial
 from typing import Any, ClassVar
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from answerback.http.chunk_rate import ChunkRate
 from answerback.http.flow import Flow
-from answerback.http.request_turns import RequestTurns
 
 TURN_BYTES = 32 * 1024
 """What a connection may bring in one turn of the event loop: thousands of chunks may be in it."""
-
-
-def of_event_loop() -> dict[str, object]:
-    """What all connections of an event loop share."""
-    return {"into": memoryview(bytearray(TURN_BYTES)), "turns": RequestTurns()}
 
 
 class TurnTaking(HttpToolsProtocol):
@@ -25,7 +18,6 @@ class TurnTaking(HttpToolsProtocol):
 
     flow: Flow
     into: ClassVar[memoryview]
-    turns: ClassVar[RequestTurns]
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -47,9 +39,6 @@ class TurnTaking(HttpToolsProtocol):
     def on_body(self, body: bytes) -> None:
         self._chunks += 1
         super().on_body(body)
-
-    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        self.turns.begin(cycle.scope, partial(super()._start_asgi_task, cycle, app), self.loop)
 
 
 class _Reader(asyncio.BufferedProtocol):
