@@ -45,8 +45,8 @@ class Reader:
             self._changed.set()
 
         tasks = [asyncio.ensure_future(one(tenant_id)) for tenant_id in tenants]
-        # They ask in one turn of the loop, and are handed over in the next.
-        for _ in range(2):
+        # They ask in one turn of the loop, and are handed over in the next but one.
+        for _ in range(3):
             await asyncio.sleep(0)
         return tasks
 
