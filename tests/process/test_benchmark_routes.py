@@ -335,8 +335,10 @@ async def test_others_are_served_while_a_large_benchmark_runs(http: aiohttp.Clie
     status, report = await running
     assert (status, report["overall"]["calls"], len(report["prompts"])) == (200, 1500, 1500)
     assert len(waits) > 3
+    *others, longest = sorted(waits)
+    assert others[-1] < 1
     # A machine may stand still for a second or two by itself.
-    assert max(waits) < 5
+    assert longest < 5
 
 
 async def test_results_that_cannot_be_written_are_refused_before_anybody_is_asked(llm: FakeLLM, tmp_path: Path) -> None:
