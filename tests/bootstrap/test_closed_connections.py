@@ -12,7 +12,7 @@ import pytest
 import uvicorn
 
 from answerback.bootstrap.app import create_app
-from answerback.http.protocol import BoundedHttp
+from answerback.http.server.protocol import BoundedHttp
 from answerback.testing.service import HOST
 from whole_api import whole_api
 

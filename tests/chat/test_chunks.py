@@ -13,7 +13,7 @@ from answerback.chat.ends import HeldEnds
 from answerback.kernel.errors import ErrorCode
 from answerback.kernel.json import Json
 from answerback.kernel.provider_error import ProviderError
-from answerback.llm.chunk_reader import ChunkReader
+from answerback.llm.answers.chunk_reader import ChunkReader
 from answerback.llm.model import Chunk
 from answerback.llm.reply import StreamedReply
 

@@ -9,12 +9,12 @@ from typing import Any, NoReturn
 import uvicorn
 
 from answerback.bootstrap.http_server import Server
-from answerback.http.early_responses import EarlyResponses
 from answerback.http.error_handlers import ErrorRenderers
-from answerback.http.protocol import BoundedHttp
 from answerback.http.request_log import RequestLog
-from answerback.http.turns import TURN_BYTES
-from answerback.http.unread import UnreadResponses
+from answerback.http.server.early_responses import EarlyResponses
+from answerback.http.server.protocol import BoundedHttp
+from answerback.http.server.turns import TURN_BYTES
+from answerback.http.server.unread import UnreadResponses
 from answerback.kernel.telemetry import UNMEASURED
 from answerback.testing.service import HOST
 from builders import Journal

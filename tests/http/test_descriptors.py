@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from answerback.http import descriptors, protocol
+from answerback.http import descriptors
 from answerback.http.client.errors import ConnectFailed
 from answerback.http.descriptors import is_shortage, leaves_reserve, outgoing_socket, raise_limit
+from answerback.http.server import protocol
 from answerback.testing.service import HOST
 from bounded_http import Headers, Patient, connected, exchange, rest, serving
 

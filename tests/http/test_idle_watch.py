@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import pytest
 
-from answerback.http.idle_watch import IdleWatch
+from answerback.http.server.idle_watch import IdleWatch
 
 SECONDS = 75.0
 

@@ -10,8 +10,8 @@ from contextlib import ExitStack
 
 import pytest
 
-from answerback.http import listener
-from answerback.http.listener import ACCEPTED_AT_ONCE, Listener
+from answerback.http.server import listener
+from answerback.http.server.listener import ACCEPTED_AT_ONCE, Listener
 from answerback.testing.service import HOST
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there asyncio accepts many by itself")

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any, cast
 
-from answerback.http.flow import ResponseWriter
+from answerback.http.server.flow import ResponseWriter
 from answerback.testing.service import HOST
 from bounded_http import PATIENCE, rest, serving
 

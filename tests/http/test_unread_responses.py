@@ -5,7 +5,7 @@ import socket
 from contextlib import AsyncExitStack
 from typing import Any
 
-from answerback.http.unread import STILL_SECONDS, STREAM_BYTES, UnreadResponses
+from answerback.http.server.unread import STILL_SECONDS, STREAM_BYTES, UnreadResponses
 from answerback.testing.clock import FakeClock
 from answerback.testing.service import HOST
 from bounded_http import PATIENCE, App, Patient, serving

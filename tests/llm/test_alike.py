@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import pytest
 
 from answerback.kernel.provider_error import ProviderError
-from answerback.llm.alike import AlikeChunks
-from answerback.llm.chunk_reader import ChunkReader
+from answerback.llm.answers.alike import AlikeChunks
+from answerback.llm.answers.chunk_reader import ChunkReader
 from answerback.llm.model import Chunk
 
 HEAD = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "m"}
@@ -38,7 +38,7 @@ def read(events: Sequence[bytes]) -> tuple[list[Chunk], str | None]:
 @pytest.fixture
 def decoded(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """The events that were read as JSON."""
-    from answerback.llm import events
+    from answerback.llm.answers import events
 
     read = list[bytes]()
     decode = events.decode

@@ -7,11 +7,11 @@ import pytest
 from vendors import EXAMPLES, Example, error
 
 from answerback.kernel.waits import wait_in_text
-from answerback.llm.completions import decode
-from answerback.llm.dialects import BLOCKED, BROKEN, NOTHING_THERE, OTHERWISE, TABLE, classify
-from answerback.llm.error_bodies import read_error
-from answerback.llm.meaning import Meaning, Row
-from answerback.llm.redaction import redact
+from answerback.llm.answers.completions import decode
+from answerback.llm.errors.dialects import BLOCKED, BROKEN, NOTHING_THERE, OTHERWISE, TABLE, classify
+from answerback.llm.errors.error_bodies import read_error
+from answerback.llm.errors.meaning import Meaning, Row
+from answerback.llm.errors.redaction import redact
 
 NOW = 1_750_000_000_000
 

@@ -9,9 +9,9 @@ import pytest
 from answerback.kernel.errors import ErrorCode
 from answerback.kernel.heavy import HeavyWork
 from answerback.kernel.provider_error import ProviderError
-from answerback.llm import filler
-from answerback.llm.documents import read_completion
-from answerback.llm.streams import chunks
+from answerback.llm.answers import filler
+from answerback.llm.answers.documents import read_completion
+from answerback.llm.answers.streams import chunks
 
 SILENT = {"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}]}
 HELLO = {"choices": [{"index": 0, "delta": {"content": "Hello"}, "finish_reason": None}]}

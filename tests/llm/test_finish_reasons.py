@@ -6,7 +6,7 @@ import pytest
 
 from answerback.kernel.errors import ErrorCode
 from answerback.kernel.provider_error import ProviderError
-from answerback.llm.finish_reasons import Finish, check_end, classify, normalised, shown
+from answerback.llm.answers.finish_reasons import Finish, check_end, classify, normalised, shown
 
 WORDS: dict[Finish, list[Any]] = {
     Finish.DONE: [

@@ -12,10 +12,10 @@ from answerback.kernel.errors import ErrorCode
 from answerback.kernel.heavy import HeavyWork
 from answerback.kernel.json import Json
 from answerback.kernel.provider_error import ProviderError
-from answerback.llm import streams
-from answerback.llm.documents import read_completion
+from answerback.llm.answers import streams
+from answerback.llm.answers.documents import read_completion
+from answerback.llm.answers.streams import chunks
 from answerback.llm.model import Chunk, Usage
-from answerback.llm.streams import chunks
 from answerback.llm.transport import MAX_RESPONSE_BYTES
 
 EVENTS, JSON = "text/event-stream", "application/json"

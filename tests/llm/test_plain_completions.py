@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from answerback.kernel.json import Json
-from answerback.llm import documents
-from answerback.llm.blank_errors import without_blank_error
-from answerback.llm.heads import COMPLETION, Head
+from answerback.llm.answers import documents
+from answerback.llm.answers.blank_errors import without_blank_error
+from answerback.llm.answers.heads import COMPLETION, Head
 from answerback.llm.plain import is_plain
 
 PLAIN: dict[str, Any] = {

@@ -10,7 +10,7 @@ from answerback.http.upstream import status_of
 from answerback.kernel.errors import ErrorCode
 from answerback.kernel.heavy import HEAVY_BYTES, HeavyWork
 from answerback.kernel.provider_error import ProviderError
-from answerback.llm.embeddings import read_embeddings
+from answerback.llm.answers.embeddings import read_embeddings
 from answerback.llm.model import Api, ChatRequest
 from answerback.llm.openai_compatible import OpenAICompatible
 from answerback.testing import replies

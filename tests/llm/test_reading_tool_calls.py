@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from answerback.kernel.provider_error import ProviderError
-from answerback.llm.tool_calls import tool_calls
+from answerback.llm.answers.tool_calls import tool_calls
 
 WEATHER = {"name": "weather", "arguments": '{"city": "Bern"}'}
 CALL = {"id": "call_1", "type": "function", "function": WEATHER}

@@ -2,7 +2,7 @@
 
 import pytest
 
-from answerback.llm.redaction import redact
+from answerback.llm.errors.redaction import redact
 
 KEYS = {
     "openai": "sk-proj-AbCdEfGhIjKlMnOpQrStUvWxYz0123456789",

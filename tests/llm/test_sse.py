@@ -2,7 +2,7 @@
 
 import pytest
 
-from answerback.llm.sse import MAX_EVENT_BYTES, MAX_EVENT_LINES, Event, EventParser, EventTooLarge, first_data
+from answerback.llm.answers.sse import MAX_EVENT_BYTES, MAX_EVENT_LINES, Event, EventParser, EventTooLarge, first_data
 
 
 def events(*received: bytes) -> list[Event]:

@@ -9,7 +9,7 @@ from scripting import read
 
 from answerback.kernel.errors import ErrorCode
 from answerback.kernel.provider_error import ProviderError
-from answerback.llm.chunk_reader import MAX_TEXT_BYTES
+from answerback.llm.answers.chunk_reader import MAX_TEXT_BYTES
 from answerback.llm.model import ChatRequest, Chunk, Usage
 from answerback.llm.openai_compatible import OpenAICompatible
 from answerback.llm.provider import send_whole

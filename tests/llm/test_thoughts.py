@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from answerback.llm.thoughts import Thought, merged, thought_in
+from answerback.llm.answers.thoughts import Thought, merged, thought_in
 
 DETAILS: Any = [{"type": "reasoning.text", "index": 0, "text": "hm"}]
 

@@ -8,7 +8,7 @@ from vendors import EXAMPLES, Example
 
 from answerback.kernel.errors import ErrorCode
 from answerback.kernel.provider_error import ProviderError
-from answerback.llm.meaning import Meaning
+from answerback.llm.errors.meaning import Meaning
 from answerback.llm.model import ChatRequest
 from answerback.llm.openai_compatible import OpenAICompatible
 from answerback.testing import replies

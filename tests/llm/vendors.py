@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from answerback.llm.meaning import Meaning
+from answerback.llm.errors.meaning import Meaning
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from answerback.kernel.provider_error import ProviderError
-from answerback.llm.chunk_reader import ChunkReader
+from answerback.llm.answers.chunk_reader import ChunkReader
 from answerback.llm.model import Chunk, FinishReason
 from answerback.responses.answer import Answer
 from answerback.responses.request import asked

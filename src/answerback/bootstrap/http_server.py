@@ -12,7 +12,7 @@ from uvicorn.config import Config
 from uvicorn.server import Server as Uvicorn
 
 from answerback.bootstrap.signals import STOPS
-from answerback.http.listener import Listener
+from answerback.http.server.listener import Listener
 from answerback.kernel.log import Log
 from answerback.siblings.link import Link
 

@@ -19,7 +19,7 @@ from answerback.bootstrap.service import Role, build
 from answerback.bootstrap.signals import STOPS
 from answerback.bootstrap.upstreams import Upstreams
 from answerback.http.descriptors import raise_limit
-from answerback.http.protocol import BoundedHttp
+from answerback.http.server.protocol import BoundedHttp
 from answerback.kernel.errors import ResultsUnwritable, StorageUnavailable
 from answerback.kernel.failpoints import OnFailpoint, unarmed
 from answerback.kernel.log import Log

@@ -4,9 +4,9 @@ import json
 from collections.abc import Iterable
 
 from answerback.kernel.json import Json
-from answerback.llm.finish_reasons import classify
+from answerback.llm.answers.finish_reasons import classify
+from answerback.llm.answers.progress import says
 from answerback.llm.model import Chunk
-from answerback.llm.progress import says
 from answerback.llm.reply import MAY_BE_FOLLOWED
 
 

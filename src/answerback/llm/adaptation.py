@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from answerback.kernel.errors import ErrorCode
 from answerback.kernel.json import Json
 from answerback.kernel.provider_error import ProviderError
+from answerback.llm.answers.thoughts import SENT_BACK
 from answerback.llm.instructions import IN_PLACE, folded
-from answerback.llm.thoughts import SENT_BACK
 
 MOST_MODELS = 1_000
 """For how many models what was learned is kept: callers choose the names."""

@@ -15,7 +15,7 @@ from answerback.kernel.provider_error import ProviderError
 from answerback.kernel.retry import ShortRetries
 from answerback.kernel.telemetry import ANSWERED, JobEnd
 from answerback.kernel.usage import Usage
-from answerback.llm import completions
+from answerback.llm.answers import completions
 from answerback.llm.model import Answer, Api, ChatRequest, FinishReason, ModelList
 from answerback.llm.provider import Provider, send_streamed, send_whole
 from answerback.llm.reply import StreamedReply, WholeReply

@@ -11,7 +11,7 @@ from answerback.kernel.errors import ErrorCode
 from answerback.kernel.json import Json
 from answerback.kernel.provider_error import ProviderError
 from answerback.kernel.usage import Usage, estimate_tokens
-from answerback.llm.content import text_of
+from answerback.llm.answers.content import text_of
 from answerback.llm.mock_embeddings import mock_embeddings
 from answerback.llm.model import Api, ChatRequest, Chunk, Model, ModelList, storable
 from answerback.llm.reply import EmbeddingsReply, Reply, StreamedReply, WholeReply

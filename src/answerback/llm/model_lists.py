@@ -1,9 +1,9 @@
 """Lists of models, as upstreams send them: OpenAI's, Ollama's and Gemini's envelopes, or none."""
 
 from answerback.kernel.json import Json
-from answerback.llm.completions import invalid
+from answerback.llm.answers.completions import invalid
+from answerback.llm.answers.usage_fields import count
 from answerback.llm.model import LONGEST_NAME, Model, name, storable
-from answerback.llm.usage_fields import count
 
 
 def models_of(document: Json) -> list[Model]:

@@ -8,7 +8,7 @@ from answerback.kernel.errors import ErrorCode
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.provider_error import ProviderError
 from answerback.kernel.telemetry import UNTRACED, Attributes, LLMCall, Span, SpanKind
-from answerback.llm.finish_reasons import Finish, classify, shown
+from answerback.llm.answers.finish_reasons import Finish, classify, shown
 from answerback.llm.health import Health
 from answerback.llm.model import Api, ChatRequest, ModelList
 from answerback.llm.provider import Provider

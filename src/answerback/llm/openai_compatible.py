@@ -11,16 +11,16 @@ from answerback.kernel.errors import ErrorCode
 from answerback.kernel.heavy import HeavyWork
 from answerback.kernel.json import Json, encoded, encoded_strictly
 from answerback.kernel.provider_error import ProviderError
-from answerback.llm import completions, embeddings
 from answerback.llm.adaptation import STREAM_OPTIONS, Adaptations, Change, change_after, changed
-from answerback.llm.documents import read_completion
-from answerback.llm.failures import read_document
+from answerback.llm.answers import completions, embeddings
+from answerback.llm.answers.documents import read_completion
+from answerback.llm.answers.streams import chunks
+from answerback.llm.answers.tool_calls import names_of_tools
+from answerback.llm.errors.failures import read_document
+from answerback.llm.errors.redaction import place
 from answerback.llm.model import Api, ChatRequest, ModelList
 from answerback.llm.model_lists import models_of
-from answerback.llm.redaction import place
 from answerback.llm.reply import EmbeddingsReply, Reply, StreamedReply, WholeReply
-from answerback.llm.streams import chunks
-from answerback.llm.tool_calls import names_of_tools
 from answerback.llm.transport import Transport
 
 TITLE = "Answerback"

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from typing import TypeGuard
 
 from answerback.kernel.json import Json
-from answerback.llm.finish_reasons import OPENAI_WORDS, reason_of
-from answerback.llm.heads import COMPLETION, TIERS
-from answerback.llm.usage_fields import DETAILS, LARGEST_COUNT
+from answerback.llm.answers.finish_reasons import OPENAI_WORDS, reason_of
+from answerback.llm.answers.heads import COMPLETION, TIERS
+from answerback.llm.answers.usage_fields import DETAILS, LARGEST_COUNT
 
 COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 

@@ -9,10 +9,10 @@ from answerback.kernel.errors import ErrorCode
 from answerback.kernel.json import Json
 from answerback.kernel.provider_error import ProviderError
 from answerback.kernel.usage import Usage
-from answerback.llm import completions
-from answerback.llm.finish_reasons import Finish, classify, normalised, reason_of, word_of
+from answerback.llm.answers import completions
+from answerback.llm.answers.finish_reasons import Finish, classify, normalised, reason_of, word_of
+from answerback.llm.answers.usage_fields import usage, usage_of
 from answerback.llm.model import Answer, Chunk, FinishReason, name
-from answerback.llm.usage_fields import usage, usage_of
 
 MAY_BE_FOLLOWED = frozenset({None, Finish.DONE, Finish.UNKNOWN})
 """Ends that another one replaces: a cut answer stays one, whatever an upstream says later."""

@@ -21,7 +21,7 @@ from answerback.kernel.json import Json, encoded
 from answerback.kernel.persistence import persist
 from answerback.kernel.provider_error import ProviderError
 from answerback.kernel.retry import JOB_SCHEDULE, RetrySchedule
-from answerback.llm.failures import CONTEXT_CODE
+from answerback.llm.errors.failures import CONTEXT_CODE
 from answerback.llm.model import Answer, ChatRequest
 from answerback.llm.provider import Provider, send_whole
 from answerback.llm.reply import WholeReply

@@ -3,10 +3,10 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from answerback.kernel.json import Json
-from answerback.llm import completions, thoughts
-from answerback.llm.content import text_of
+from answerback.llm.answers import completions, thoughts
+from answerback.llm.answers.content import text_of
+from answerback.llm.answers.progress import ANSWER
 from answerback.llm.model import Chunk, FinishReason, storable
-from answerback.llm.progress import ANSWER
 from answerback.llm.reply import Reply
 from answerback.responses import ids
 from answerback.responses.annotations import citations_in

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from answerback.kernel.json import Json
 from answerback.kernel.usage import Usage
 from answerback.kernel.values import quickly_made
-from answerback.llm.failures import CONTEXT_CODE
+from answerback.llm.errors.failures import CONTEXT_CODE
 from answerback.responses.model import SEALED, Asked, Item
 from answerback.responses.tools import NO_TOOLS, Toolbox
 

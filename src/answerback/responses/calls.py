@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from answerback.kernel.json import Json
-from answerback.llm.completions import invalid
+from answerback.llm.answers.completions import invalid
+from answerback.llm.answers.tool_calls import new_id
 from answerback.llm.model import storable, storable_json
-from answerback.llm.tool_calls import new_id
 from answerback.responses.model import Item
 from answerback.responses.output import Event, OpenCall
 from answerback.responses.tools import Toolbox
@@ -28,7 +28,7 @@ class _Call:
 
 
 class Calls:
-    """Of one answer, by the `index` that `llm/call_pieces.py` has given to each, with an id in its first piece."""
+    """Of one answer, by the `index` that `CallPieces` of `llm/answers` gives each, with an id in its first piece."""
 
     def __init__(self, toolbox: Toolbox, make_room: MakeRoom) -> None:
         self._toolbox = toolbox

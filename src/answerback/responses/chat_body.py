@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from answerback.http.openai_errors import InvalidParameter
 from answerback.kernel.json import Json
 from answerback.llm.adaptation import OF_OPENAI, STREAM
+from answerback.llm.answers.thoughts import SENT_BACK
 from answerback.llm.instructions import IN_PLACE
-from answerback.llm.thoughts import SENT_BACK
 from answerback.responses.messages import chat_messages
 from answerback.responses.model import Asked, Item
 from answerback.responses.request import PASSED_ON

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from answerback.kernel.json import Json
 from answerback.kernel.provider_error import ProviderError
-from answerback.llm.failures import CONTEXT_CODE
+from answerback.llm.errors.failures import CONTEXT_CODE
 from answerback.llm.reply import Reply
 from answerback.responses.chat_body import chat_body
 from answerback.responses.history import without_oldest

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeAlias
 
 from answerback.kernel.json import Json
+from answerback.llm.answers.pieces import TextPieces
+from answerback.llm.answers.thoughts import DETAILS, Thought, merged
 from answerback.llm.model import storable
-from answerback.llm.pieces import TextPieces
-from answerback.llm.thoughts import DETAILS, Thought, merged
 from answerback.responses.model import Item
 from answerback.responses.thoughts import sealed
 from answerback.responses.tools import Tool

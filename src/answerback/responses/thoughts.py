@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 
 from answerback.kernel.json import Json
-from answerback.llm.thoughts import DETAILS, SENT_BACK
+from answerback.llm.answers.thoughts import DETAILS, SENT_BACK
 from answerback.responses.model import Item
 
 _ASSUMED = SENT_BACK[0]

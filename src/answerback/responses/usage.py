@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from answerback.kernel.json import Json
 from answerback.kernel.usage import Usage
-from answerback.llm.usage_fields import count
+from answerback.llm.answers.usage_fields import count
 
 
 def usage_of(usage: Usage | None, raw: Json) -> dict[str, Json] | None:

@@ -1,7 +1,7 @@
 """A response made of a completion that came whole."""
 
-from answerback.llm import thoughts
-from answerback.llm.choices import as_delta, text_in
+from answerback.llm.answers import thoughts
+from answerback.llm.answers.choices import as_delta, text_in
 from answerback.llm.model import FinishReason, storable
 from answerback.llm.reply import WholeReply
 from answerback.responses import ids

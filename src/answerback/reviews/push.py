@@ -12,11 +12,11 @@ from answerback.kernel.instruments import Instruments
 from answerback.kernel.json import Json
 from answerback.kernel.provider_error import ProviderError
 from answerback.kernel.telemetry import SpanKind
-from answerback.llm.completions import decode
-from answerback.llm.failures import failure
+from answerback.llm.answers.completions import decode
+from answerback.llm.errors.failures import failure
+from answerback.llm.errors.redaction import place
 from answerback.llm.limiter import UpstreamLimiter
 from answerback.llm.observed import ObservedCall
-from answerback.llm.redaction import place
 from answerback.llm.transport import Transport
 from answerback.reviews.model import FileRef, Review
 

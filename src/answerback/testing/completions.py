@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from answerback.kernel.usage import estimate_tokens
-from answerback.llm.content import text_of
+from answerback.llm.answers.content import text_of
 
 DONE = b"data: [DONE]\n\n"
 

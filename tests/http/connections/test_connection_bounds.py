@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from answerback.http import chunk_rate
-from answerback.http.protocol import BoundedHttp
-from answerback.http.request_bounds import MAX_FIELDS, MAX_HEAD_BYTES, MAX_PIPELINED, MAX_UNWANTED_BYTES
-from answerback.http.turns import TURN_BYTES
+from answerback.http.server.protocol import BoundedHttp
+from answerback.http.server.request_bounds import MAX_FIELDS, MAX_HEAD_BYTES, MAX_PIPELINED, MAX_UNWANTED_BYTES
+from answerback.http.server.turns import TURN_BYTES
 from bounded_http import PATIENCE, App, Counting, Headers, Patient, connected, exchange, flood, rest, serving
 
 HEAD = b"POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 100\r\n\r\n"

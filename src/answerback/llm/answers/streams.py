@@ -5,13 +5,13 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Set
 
 from answerback.kernel.allowance import Allowance
 from answerback.kernel.provider_error import ProviderError
-from answerback.llm import completions
-from answerback.llm.charsets import in_utf8
-from answerback.llm.chunk_reader import ChunkReader
-from answerback.llm.failures import read_document
-from answerback.llm.framing import is_event_stream
+from answerback.llm.answers import completions
+from answerback.llm.answers.charsets import in_utf8
+from answerback.llm.answers.chunk_reader import ChunkReader
+from answerback.llm.answers.framing import is_event_stream
+from answerback.llm.answers.sse import first_data
+from answerback.llm.errors.failures import read_document
 from answerback.llm.model import Chunk
-from answerback.llm.sse import first_data
 from answerback.llm.transport import OpenResponse
 
 END_SECONDS = 3.0

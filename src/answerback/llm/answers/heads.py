@@ -5,8 +5,8 @@ import uuid
 from collections.abc import Callable, Mapping
 
 from answerback.kernel.json import Json
-from answerback.llm.completions import Mended
-from answerback.llm.usage_fields import conforming_usage
+from answerback.llm.answers.completions import Mended
+from answerback.llm.answers.usage_fields import conforming_usage
 
 COMPLETION = "chat.completion"
 """The `object` of a completion."""

@@ -2,7 +2,7 @@
 
 import re
 
-from answerback.http.early_responses import (
+from answerback.http.server.early_responses import (
     INVALID,
     TOO_LARGE,
     UNKNOWN_CODING,

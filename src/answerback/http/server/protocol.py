@@ -11,17 +11,17 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from answerback.http.descriptors import leaves_reserve
 from answerback.http.disconnect import CLIENT, Client
-from answerback.http.early_responses import INVALID, NO_ROOM, TOO_LARGE, TOO_LATE, EarlyResponses, Wrong, arrived
 from answerback.http.error_handlers import ErrorRenderers
 from answerback.http.errors import RETRY_AFTER
-from answerback.http.flow import Flow, LingeringTransport, ResponseWriter, fitted, has_unread
-from answerback.http.heads import name_host_of, wrong_head, wrong_start
-from answerback.http.idle_watch import IdleWatch
-from answerback.http.request_bounds import FRAMING, MAX_FIELDS, MAX_HEAD_BYTES, MAX_PIPELINED, MAX_UNWANTED_BYTES
 from answerback.http.request_log import RequestLog
-from answerback.http.turns import TURN_BYTES, TurnTaking
-from answerback.http.unread import UnreadResponses
-from answerback.http.write_watch import WriteWatch
+from answerback.http.server.early_responses import INVALID, NO_ROOM, TOO_LARGE, TOO_LATE, EarlyResponses, Wrong, arrived
+from answerback.http.server.flow import Flow, LingeringTransport, ResponseWriter, fitted, has_unread
+from answerback.http.server.heads import name_host_of, wrong_head, wrong_start
+from answerback.http.server.idle_watch import IdleWatch
+from answerback.http.server.request_bounds import FRAMING, MAX_FIELDS, MAX_HEAD_BYTES, MAX_PIPELINED, MAX_UNWANTED_BYTES
+from answerback.http.server.turns import TURN_BYTES, TurnTaking
+from answerback.http.server.unread import UnreadResponses
+from answerback.http.server.write_watch import WriteWatch
 
 IDLE_SECONDS = 1.0
 """A connection that has been silent for so long makes room for another where descriptors are short."""

@@ -4,7 +4,7 @@ import re
 from codecs import BOM_UTF8
 
 from answerback.kernel.provider_error import ProviderError
-from answerback.llm import completions
+from answerback.llm.answers import completions
 from answerback.llm.transport import MAX_RESPONSE_BYTES, OpenResponse
 
 EVENT_STREAM = "text/event-stream"

@@ -5,8 +5,8 @@ import re
 from enum import Enum, auto
 
 from answerback.kernel.json import Json
-from answerback.llm.completions import check_values, decode
-from answerback.llm.sse import Event
+from answerback.llm.answers.completions import check_values, decode
+from answerback.llm.answers.sse import Event
 
 LIVENESS_WORDS = frozenset({"ping", "heartbeat", "keepalive", "keep-alive", "keep_alive"})
 """Names, types or data of events that only say that the upstream lives."""

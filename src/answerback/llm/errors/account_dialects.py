@@ -6,8 +6,8 @@ look like one.
 """
 
 from answerback.kernel.provider_error import Concerns
-from answerback.llm.meaning import NO_STATUS, RETRY_AFTER, Meaning, Row, row
-from answerback.llm.sentences import MODEL_DENIED, NO_MONEY, NOBODY_ALLOWED, NOT_HERE, QUOTA
+from answerback.llm.errors.meaning import NO_STATUS, RETRY_AFTER, Meaning, Row, row
+from answerback.llm.errors.sentences import MODEL_DENIED, NO_MONEY, NOBODY_ALLOWED, NOT_HERE, QUOTA
 
 NO_ACCESS = "the provider's account has no access to this model"
 NO_PROVIDER_ALLOWED = "the settings of the provider's account allow none of those who serve this model"

@@ -7,20 +7,20 @@ from collections.abc import Callable, Set
 from answerback.kernel.heavy import HeavyWork
 from answerback.kernel.json import Json
 from answerback.kernel.provider_error import ProviderError
-from answerback.llm import completions
-from answerback.llm.assembling import Assembly
-from answerback.llm.blank_errors import is_error, without_blank_error
-from answerback.llm.charsets import in_utf8
-from answerback.llm.chunk_reader import ChunkReader
-from answerback.llm.conforming import conforming_whole
-from answerback.llm.error_bodies import read_error
-from answerback.llm.failures import NO_HEADERS, error_in_body, read_document
-from answerback.llm.finish_reasons import check_end, reason_of
-from answerback.llm.framing import is_event_stream
-from answerback.llm.heads import COMPLETION, Head
+from answerback.llm.answers import completions
+from answerback.llm.answers.assembling import Assembly
+from answerback.llm.answers.blank_errors import is_error, without_blank_error
+from answerback.llm.answers.charsets import in_utf8
+from answerback.llm.answers.chunk_reader import ChunkReader
+from answerback.llm.answers.conforming import conforming_whole
+from answerback.llm.answers.finish_reasons import check_end, reason_of
+from answerback.llm.answers.framing import is_event_stream
+from answerback.llm.answers.heads import COMPLETION, Head
+from answerback.llm.answers.sse import first_data
+from answerback.llm.answers.streams import chunks, in_turn
+from answerback.llm.errors.error_bodies import read_error
+from answerback.llm.errors.failures import NO_HEADERS, error_in_body, read_document
 from answerback.llm.plain import is_plain
-from answerback.llm.sse import first_data
-from answerback.llm.streams import chunks, in_turn
 from answerback.llm.transport import OpenResponse
 
 

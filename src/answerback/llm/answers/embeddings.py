@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 
 from answerback.kernel.heavy import HEAVY_BYTES, HeavyWork
 from answerback.kernel.json import Json
-from answerback.llm import completions
-from answerback.llm.failures import read_document
+from answerback.llm.answers import completions
+from answerback.llm.errors.failures import read_document
 from answerback.llm.transport import OpenResponse
 
 MAX_BYTES = 32 * 1024 * 1024

@@ -3,12 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from answerback.kernel.json import Json
-from answerback.llm.blank_errors import is_error
-from answerback.llm.completions import invalid
-from answerback.llm.conforming import is_plain, with_delta
-from answerback.llm.content import text_of
-from answerback.llm.failures import NO_HEADERS, error_in_body
-from answerback.llm.finish_reasons import Finish, classify, reason_of, word_of
+from answerback.llm.answers.blank_errors import is_error
+from answerback.llm.answers.completions import invalid
+from answerback.llm.answers.conforming import is_plain, with_delta
+from answerback.llm.answers.content import text_of
+from answerback.llm.answers.finish_reasons import Finish, classify, reason_of, word_of
+from answerback.llm.errors.failures import NO_HEADERS, error_in_body
 from answerback.llm.model import name
 
 MOST_CHOICES = 256

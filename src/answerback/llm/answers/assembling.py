@@ -5,10 +5,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from answerback.kernel.json import Json
-from answerback.llm import completions
-from answerback.llm.finish_reasons import Finish, classify
+from answerback.llm.answers import completions
+from answerback.llm.answers.finish_reasons import Finish, classify
+from answerback.llm.answers.progress import ANSWER
 from answerback.llm.model import Chunk
-from answerback.llm.progress import ANSWER
 from answerback.llm.transport import MAX_RESPONSE_BYTES
 
 ONCE = frozenset({"role", "id", "type", "name"})

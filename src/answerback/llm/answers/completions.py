@@ -14,11 +14,11 @@ from answerback.kernel.heavy import HEAVY_BYTES
 from answerback.kernel.json import Json, has_more_values, without_collecting
 from answerback.kernel.provider_error import ProviderError
 from answerback.kernel.usage import Usage
-from answerback.llm.charsets import is_utf8
-from answerback.llm.content import has_media, is_blank, text_of
-from answerback.llm.finish_reasons import Finish, check_end, classify, normalised, reason_of
+from answerback.llm.answers.charsets import is_utf8
+from answerback.llm.answers.content import has_media, is_blank, text_of
+from answerback.llm.answers.finish_reasons import Finish, check_end, classify, normalised, reason_of
+from answerback.llm.answers.tool_calls import tool_calls
 from answerback.llm.model import Answer, storable
-from answerback.llm.tool_calls import tool_calls
 
 MEDIA = ("audio", "images", "image", "video")
 """Fields of a message that hold what is no text."""

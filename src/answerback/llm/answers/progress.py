@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 
 from answerback.kernel.json import Json
 from answerback.kernel.provider_error import ProviderError
-from answerback.llm import completions
-from answerback.llm.finish_reasons import Finish, broken_off, classify, reason_of
-from answerback.llm.tool_calls import calls_tools
+from answerback.llm.answers import completions
+from answerback.llm.answers.finish_reasons import Finish, broken_off, classify, reason_of
+from answerback.llm.answers.tool_calls import calls_tools
 
 ANSWER = 0
 """The index of the answer, in the chunks of a stream of which one choice was asked for."""

@@ -7,25 +7,25 @@ from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from answerback.kernel.errors import ErrorCode
 from answerback.kernel.json import Json
 from answerback.kernel.provider_error import ProviderError
-from answerback.llm import completions
-from answerback.llm.alike import AlikeChunks
-from answerback.llm.blank_errors import without_blank_error
-from answerback.llm.call_pieces import CallPieces
-from answerback.llm.choices import as_delta, checked, finish_word, text_in
-from answerback.llm.conforming import conforming_chunk
-from answerback.llm.error_bodies import read_error
-from answerback.llm.events import Sign, apart, error_of, read_event
-from answerback.llm.failures import NO_HEADERS, error_in, error_in_body
-from answerback.llm.filler import Filler, TooMuchFiller
-from answerback.llm.finish_reasons import reason_of
-from answerback.llm.heads import CHUNK, Head
+from answerback.llm.answers import completions
+from answerback.llm.answers.alike import AlikeChunks
+from answerback.llm.answers.blank_errors import without_blank_error
+from answerback.llm.answers.call_pieces import CallPieces
+from answerback.llm.answers.choices import as_delta, checked, finish_word, text_in
+from answerback.llm.answers.conforming import conforming_chunk
+from answerback.llm.answers.events import Sign, apart, error_of, read_event
+from answerback.llm.answers.filler import Filler, TooMuchFiller
+from answerback.llm.answers.finish_reasons import reason_of
+from answerback.llm.answers.heads import CHUNK, Head
+from answerback.llm.answers.pieces import TextPieces
+from answerback.llm.answers.progress import ANSWER, Progress, says
+from answerback.llm.answers.sse import Event, EventParser, EventTooLarge
+from answerback.llm.answers.tool_calls import calls_tools
+from answerback.llm.answers.usage_fields import usage_of
+from answerback.llm.errors.error_bodies import read_error
+from answerback.llm.errors.failures import NO_HEADERS, error_in, error_in_body
 from answerback.llm.model import Chunk, Usage
-from answerback.llm.pieces import TextPieces
-from answerback.llm.progress import ANSWER, Progress, says
-from answerback.llm.sse import Event, EventParser, EventTooLarge
-from answerback.llm.tool_calls import calls_tools
 from answerback.llm.transport import MAX_RESPONSE_BYTES, READ_BYTES
-from answerback.llm.usage_fields import usage_of
 
 MAX_HELD = 1000
 """How many chunks without a token are held back, waiting for the first token."""

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from answerback.http.chunk_rate import ChunkRate
-from answerback.http.flow import Flow
+from answerback.http.server.flow import Flow
 
 TURN_BYTES = 32 * 1024
 """What a connection may bring in one turn of the event loop: thousands of chunks may be in it."""

@@ -8,10 +8,10 @@ names; its `says` in the sentence; the status; a wait. What the sentence quotes 
 import re
 
 from answerback.kernel.provider_error import Concerns
-from answerback.llm.account_dialects import ACCOUNT, FIREWALL
-from answerback.llm.error_bodies import HTTPS_WANTED, ErrorBody
-from answerback.llm.meaning import NO_STATUS, RETRY_AFTER, Meaning, Row, row
-from answerback.llm.sentences import (
+from answerback.llm.errors.account_dialects import ACCOUNT, FIREWALL
+from answerback.llm.errors.error_bodies import HTTPS_WANTED, ErrorBody
+from answerback.llm.errors.meaning import NO_STATUS, RETRY_AFTER, Meaning, Row, row
+from answerback.llm.errors.sentences import (
     CONTEXT,
     FILTERED,
     NO_MEMORY,

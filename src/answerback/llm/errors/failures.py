@@ -13,15 +13,15 @@ from answerback.kernel.errors import ErrorCode
 from answerback.kernel.json import Json
 from answerback.kernel.provider_error import ProviderError
 from answerback.kernel.waits import clock_of, parse_retry_after, sane, wait_in_text
-from answerback.llm import finish_reasons
-from answerback.llm.blank_errors import is_error
-from answerback.llm.completions import decode, invalid
-from answerback.llm.dialects import LONGEST_SENTENCE, WORDS, classify
-from answerback.llm.error_bodies import ErrorBody, read_error
-from answerback.llm.finish_reasons import Finish
-from answerback.llm.meaning import NO_STATUS, Meaning, Row
-from answerback.llm.rate_headers import reset, resets_of_kinds
-from answerback.llm.sentences import OF_DAYS
+from answerback.llm.answers import finish_reasons
+from answerback.llm.answers.blank_errors import is_error
+from answerback.llm.answers.completions import decode, invalid
+from answerback.llm.answers.finish_reasons import Finish
+from answerback.llm.errors.dialects import LONGEST_SENTENCE, WORDS, classify
+from answerback.llm.errors.error_bodies import ErrorBody, read_error
+from answerback.llm.errors.meaning import NO_STATUS, Meaning, Row
+from answerback.llm.errors.rate_headers import reset, resets_of_kinds
+from answerback.llm.errors.sentences import OF_DAYS
 
 NO_HEADERS: Mapping[str, str] = {}
 

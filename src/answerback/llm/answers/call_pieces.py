@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 from answerback.kernel.json import Json
 from answerback.kernel.provider_error import ProviderError
-from answerback.llm.call_arguments import Arguments
-from answerback.llm.completions import invalid
-from answerback.llm.tool_calls import as_text, is_usable_id, names_no_tool, new_id, type_of
+from answerback.llm.answers.call_arguments import Arguments
+from answerback.llm.answers.completions import invalid
+from answerback.llm.answers.tool_calls import as_text, is_usable_id, names_no_tool, new_id, type_of
 
 MOST_CALLS = 256
 """Tool calls of one answer, and pieces of them in one delta: each piece looks for the call that it belongs to."""

@@ -4,14 +4,14 @@ object, so that its bytes can be sent on as they came."""
 from collections.abc import Mapping
 
 from answerback.kernel.json import Json
-from answerback.llm import finish_reasons
-from answerback.llm.call_pieces import CallPieces
-from answerback.llm.completions import invalid
-from answerback.llm.content import has_media, text_of
-from answerback.llm.finish_reasons import Finish, reason_of
+from answerback.llm.answers import finish_reasons
+from answerback.llm.answers.call_pieces import CallPieces
+from answerback.llm.answers.completions import invalid
+from answerback.llm.answers.content import has_media, text_of
+from answerback.llm.answers.finish_reasons import Finish, reason_of
+from answerback.llm.answers.thoughts import thought_in
+from answerback.llm.answers.tool_calls import as_text, calls_tools, tool_calls
 from answerback.llm.model import storable
-from answerback.llm.thoughts import thought_in
-from answerback.llm.tool_calls import as_text, calls_tools, tool_calls
 
 ASSISTANT = "assistant"
 """The role of whatever a model says."""
