@@ -18,6 +18,8 @@ class Plan:
     queued: int
     requests: int
     """After which memory is compared."""
+    acts: int
+    """Of a tenant beside another one."""
 
 
 FULL = Plan(
@@ -29,6 +31,7 @@ FULL = Plan(
     finished=(1_000, 100_000, 1_000_000),
     queued=100_000,
     requests=1_000_000,
+    acts=200,
 )
 QUICK = Plan(
     rounds=1,
@@ -39,4 +42,5 @@ QUICK = Plan(
     finished=(1_000, 10_000, 50_000),
     queued=5_000,
     requests=5_000,
+    acts=40,
 )

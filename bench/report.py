@@ -23,6 +23,7 @@ WORKLOADS = {
     "g": "Growth",
     "h": "Idle memory and start",
     "i": "Several processes",
+    "j": "A tenant beside another",
 }
 PLOTTED = {
     "sync.svg": ("a", "requests a second, upstream of 0 ms", "Synchronous requests a second, one core"),

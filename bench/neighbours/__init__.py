@@ -1,0 +1,1 @@
+"""A small tenant beside a big one, who holds as much of one shared pool as it gets."""
