@@ -17,7 +17,7 @@ from bench.plan import FULL, QUICK
 from bench.results import Results
 from bench.stage import Stage
 from bench.tools import BUILD, HERE, LOAD_CORE, BenchError, Upstream, build
-from bench.workloads import flight, growth, jobs, neighbours, processes, streams, sync
+from bench.workloads import flight, growth, jobs, neighbours, processes, responses, streams, sync
 
 S = TypeVar("S", PostgresServer, RedisServer)
 
@@ -31,6 +31,7 @@ STEPS: Mapping[str, tuple[str, Callable[[Stage], None]]] = {
     "growth": ("(g) growth", growth.run),
     "processes": ("(i) several processes", processes.run),
     "neighbours": ("(j) a tenant beside another", neighbours.run),
+    "responses": ("(k) responses beside chat completions", responses.run),
 }
 
 

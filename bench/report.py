@@ -24,6 +24,7 @@ WORKLOADS = {
     "h": "Idle memory and start",
     "i": "Several processes",
     "j": "A tenant beside another",
+    "k": "Responses beside chat completions",
 }
 PLOTTED = {
     "sync.svg": ("a", "requests a second, upstream of 0 ms", "Synchronous requests a second, one core"),
