@@ -1,27 +1,21 @@
 """Tenants and their API keys in the database."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from sqlalchemy import BigInteger, ClauseElement, bindparam, insert, literal_column, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import BigInteger, bindparam, insert, literal_column, or_, select, update
 
 from answerback.accounts.model import DEFAULT_TENANT, ApiKey, KeyPage
 from answerback.database.operation import Database, Operation, Row, Statement, Transaction
+from answerback.database.sql import upsert
 from answerback.database.tables import api_keys, tenants
 from answerback.kernel.errors import Conflict, NotFound
 from answerback.kernel.ids import new_id
 
-
-def _weigh(upsert: Any) -> ClauseElement:
-    fresh = upsert(tenants).values(id=bindparam("id"), weight=bindparam("weight"), created_at=bindparam("wall"))
-    weighed: ClauseElement = fresh.on_conflict_do_update(
-        index_elements=[tenants.c.id], set_={"weight": bindparam("weight")}
-    )
-    return weighed
-
-
-WEIGH_TENANT = Statement(_weigh(sqlite.insert), postgresql=_weigh(postgresql.insert))
+WEIGH_TENANT = Statement(
+    upsert(tenants)
+    .values(id=bindparam("id"), weight=bindparam("weight"), created_at=bindparam("wall"))
+    .on_conflict_do_update(index_elements=[tenants.c.id], set_={"weight": bindparam("weight")})
+)
 FIND_TENANT = Statement(select(tenants.c.id).where(tenants.c.id == bindparam("given")))
 TENANTS_OF_KEY = Statement(
     select(api_keys.c.tenant_id)

@@ -27,8 +27,8 @@ Parameters: TypeAlias = Mapping[str, Any]
 class Statement:
     """A statement defined once in SQLAlchemy and compiled once per dialect. Calling it binds its parameters.
 
-    `postgresql` replaces the clause there, where one clause cannot serve both dialects. `by` names the parameters that
-    identify the rows it locks: a batch locks them in that order, in every transaction, so that no two deadlock.
+    `postgresql` replaces the clause there, where more than an expression differs (`Either`). `by` names the parameters
+    that identify the rows it locks: a batch locks them in that order, in every transaction, so that no two deadlock.
     `only_locks`: its only effect are locks; its parameters are lists of what to lock, and it returns nothing. SQLite,
     which has one writer at a time, leaves it out.
 

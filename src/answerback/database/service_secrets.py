@@ -3,22 +3,18 @@
 import hashlib
 import hmac
 import secrets
-from typing import Any
 
-from sqlalchemy import ClauseElement, bindparam, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import bindparam, select
 
 from answerback.database.operation import Database, Operation, Statement, Transaction
+from answerback.database.sql import upsert
 from answerback.database.tables import service_secrets
 
-
-def _insert(insert: Any) -> ClauseElement:
-    values: dict[str, Any] = {"name": bindparam("name"), "value": bindparam("value"), "created_at": bindparam("now")}
-    once: ClauseElement = insert(service_secrets).values(values).on_conflict_do_nothing(index_elements=["name"])
-    return once
-
-
-INSERT = Statement(_insert(sqlite.insert), postgresql=_insert(postgresql.insert))
+INSERT = Statement(
+    upsert(service_secrets)
+    .values(name=bindparam("name"), value=bindparam("value"), created_at=bindparam("now"))
+    .on_conflict_do_nothing(index_elements=["name"])
+)
 FIND = Statement(select(service_secrets.c.value).where(service_secrets.c.name == bindparam("name")))
 
 

@@ -1,14 +1,16 @@
 """Pieces of statements that several rooms share."""
 
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any, Self
 
 from sqlalchemy import (
     BigInteger,
     Column,
     ColumnElement,
     FromClause,
+    FunctionElement,
     Integer,
+    Select,
     Table,
     Text,
     any_,
@@ -18,10 +20,41 @@ from sqlalchemy import (
     literal_column,
     select,
 )
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, insert
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.selectable import NamedFromClause
 
 ARRAY_OF_IDS = ARRAY(BigInteger)
+
+upsert = insert
+"""An INSERT that may have ON CONFLICT, which SQLite took over from PostgreSQL as it is."""
+
+
+class Either(FunctionElement[Any]):
+    """An expression that the two databases write differently, of one type."""
+
+    inherit_cache = True
+
+    def __init__(self, sqlite: ColumnElement[Any], postgresql: ColumnElement[Any]) -> None:
+        super().__init__(sqlite, postgresql)
+        self.type = sqlite.type
+
+    def self_group(self, against: Any = None) -> Self:  # noqa: ARG002
+        """It has parentheses. For SQLite a condition would also be compared with 1, and no index would serve it."""
+        return self
+
+
+@compiles(Either)
+def _for_postgresql(either: Either, compiler: SQLCompiler, **how: Any) -> str:
+    _, postgresql = either.clauses
+    return f"({compiler.process(postgresql, **how)})"
+
+
+@compiles(Either, "sqlite")
+def _for_sqlite(either: Either, compiler: SQLCompiler, **how: Any) -> str:
+    sqlite, _ = either.clauses
+    return f"({compiler.process(sqlite, **how)})"
 
 
 def literal(value: Any) -> str:
@@ -62,22 +95,20 @@ def still_in_state(table: FromClause, state: str) -> Any:
     return table.c.state == state
 
 
-def array_of(ids: Any) -> Any:
-    """A subquery's ids as a PostgreSQL array: it is made once, and looks short to the planner. A plain subquery may run
-    again and lock other rows, or look so long that the planner reads the whole table."""
-    return func.array(ids.scalar_subquery())
+def larger(one: ColumnElement[int], other: ColumnElement[int]) -> ColumnElement[int]:
+    return Either(func.max(one, other), func.greatest(one, other))
 
 
-class Among(NamedTuple):
-    """One condition for each database."""
+def is_one_of(column: ColumnElement[Any], ids: Select[Any]) -> ColumnElement[bool]:
+    """Whether a subquery, which may lock rows, finds the column. For PostgreSQL it is an array: made once, and short to
+    the planner. A plain subquery may run again and lock other rows, or look so long that the planner reads the whole
+    table."""
+    return Either(column.in_(ids), column == any_(func.array(ids.scalar_subquery())))
 
-    sqlite: ColumnElement[bool]
-    postgresql: ColumnElement[bool]
 
-
-def among(column: ColumnElement[Any]) -> Among:
+def among(column: ColumnElement[Any]) -> ColumnElement[bool]:
     """Whether the column is one of `ids`, a parameter that holds a JSON array of texts."""
     ids = bindparam("ids", type_=Text)
     listed = func.json_each(ids).table_valued("value")
     elements = select(func.jsonb_array_elements_text(cast(ids, JSONB)))
-    return Among(column.in_(select(listed.c.value)), column == any_(array_of(elements)))
+    return Either(column.in_(select(listed.c.value)), column == any_(func.array(elements.scalar_subquery())))

@@ -10,11 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import bindparam, delete, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.sql import ClauseElement
 
 from answerback.database.operation import Database, Operation, Query, Statement, Transaction
-from answerback.database.sql import at_most
+from answerback.database.sql import at_most, upsert
 from answerback.database.tables import idempotency_records as records
 from answerback.kernel.errors import IdempotencyConflict, RequestInProgress, ResponseNotStored
 from answerback.kernel.ids import new_id
@@ -66,19 +64,16 @@ _claim: dict[str, Any] = {name: bindparam(name) for name in ("request_hash", "to
 _claim["updated_at"] = bindparam("now")
 
 
-def _upsert(insert: Any) -> ClauseElement:
-    fresh = insert(records).values(
-        tenant_id=bindparam("of_tenant"), route=bindparam("on_route"), key=bindparam("with_key"), **_claim
-    )
-    upsert: ClauseElement = fresh.on_conflict_do_update(
+CLAIM = Statement(
+    upsert(records)
+    .values(tenant_id=bindparam("of_tenant"), route=bindparam("on_route"), key=bindparam("with_key"), **_claim)
+    .on_conflict_do_update(
         index_elements=[records.c.tenant_id, records.c.route, records.c.key],
         set_=_claim,
         where=records.c.lease_expires_at <= bindparam("now"),
-    ).returning(records.c.id)
-    return upsert
-
-
-CLAIM = Statement(_upsert(sqlite.insert), postgresql=_upsert(postgresql.insert))
+    )
+    .returning(records.c.id)
+)
 FIND = Statement(
     select(
         records.c.request_hash, records.c.lease_expires_at, records.c.status, records.c.headers, records.c.body

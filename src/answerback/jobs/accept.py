@@ -3,10 +3,9 @@
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, and_, bindparam, case, exists, false, func, literal_column, or_, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from answerback.database.operation import BatchPlan, Operation, Row, Statement, Transaction
-from answerback.database.sql import aliased, as_text, bound, in_state
+from answerback.database.sql import aliased, as_text, bound, in_state, upsert
 from answerback.database.tables import conversations, jobs
 from answerback.jobs.backlog import Backlog
 from answerback.jobs.kind import Claimed, Job, JobState
@@ -27,8 +26,9 @@ FIND_BY_KEY = Statement(
 FIND_RETRY = Statement(_accepted.where(jobs.c.retry_of == bindparam("retry_of")))
 
 
-def _join(upsert: Any) -> Any:
-    fresh = upsert(conversations).values(
+_join = (
+    upsert(conversations)
+    .values(
         tenant_id=bindparam("tenant_id"),
         key=bindparam("key"),
         last_position=1,
@@ -38,13 +38,12 @@ def _join(upsert: Any) -> Any:
         created_at=bindparam("wall"),
         updated_at=bindparam("wall"),
     )
-    return fresh.on_conflict_do_update(
+    .on_conflict_do_update(
         index_elements=[conversations.c.tenant_id, conversations.c.key],
         set_={"last_position": conversations.c.last_position + 1, "pending": conversations.c.pending + 1},
         where=conversations.c.pending < bindparam("max_pending"),
     )
-
-
+)
 _JOINED = (
     conversations.c.id,
     conversations.c.last_position,
@@ -53,8 +52,8 @@ _JOINED = (
     conversations.c.window_from,
 )
 JOIN_CONVERSATION = Statement(
-    _join(sqlite.insert),
-    postgresql=_join(postgresql.insert).returning(*_JOINED),
+    _join,
+    postgresql=_join.returning(*_JOINED),
     read_back=select(*_JOINED).where(
         conversations.c.tenant_id == bindparam("tenant_id"), conversations.c.key == bindparam("key")
     ),
@@ -68,7 +67,7 @@ _GIVEN = (
 _given = {column: bound(jobs.c[column]) for column in _GIVEN}
 
 
-def _born(larger: Any, *, among_others: bool) -> Select[Any]:
+def _born(*, among_others: bool) -> Select[Any]:
     """A held job gets its rank when it is released. One with an offer is born claimed if it is not held, and no other
     of its queue waits. `among_others`: jobs that are inserted by the same statement count, as if in some order."""
     held = bound(jobs.c.attempt, "held") == literal_column("1")
@@ -88,7 +87,7 @@ def _born(larger: Any, *, among_others: bool) -> Select[Any]:
         (and_(offered(jobs), ~waiting), as_text(JobState.RUNNING)),
         else_=as_text(JobState.QUEUED),
     )
-    ranked = rank(_given["queue"], _given["tenant_id"], larger, nth)
+    ranked = rank(_given["queue"], _given["tenant_id"], nth)
     return select(state.label("state"), case((held, literal_column("0")), else_=ranked).label("rank"))
 
 
@@ -103,8 +102,8 @@ INSERT_JOB = bearing(
         "lease_losses": literal_column("0"),
         "created_at": bound(jobs.c.created_at, "wall"),
     },
-    _born(func.max, among_others=False),
-    postgresql=_born(func.greatest, among_others=True),
+    _born(among_others=False),
+    postgresql=_born(among_others=True),
     returned=(jobs.c.state, jobs.c.rank),
     by=("tenant_id", "idempotency_key", "retry_of"),
     key=("id",),

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Update, bindparam, func, literal_column, select, update
+from sqlalchemy import bindparam, literal_column, select, update
 
 from answerback.database.operation import Operation, Row, Statement, Transaction
 from answerback.database.sql import at_most, in_state, still_in_state
@@ -39,18 +39,13 @@ _due = (
     .with_for_update(skip_locked=True)
 )
 DUE = Statement(_due)
-
-
 # One at a time: each ranks behind those of its tenant before it.
-def _promote(larger: Any) -> Update:
-    return (
-        update(jobs)
-        .where(jobs.c.id == bindparam("row_id"), still_in_state(jobs, JobState.SCHEDULED))
-        .values(state=JobState.QUEUED, rank=rank(jobs.c.queue, jobs.c.tenant_id, larger))
-    )
-
-
-PROMOTE = Statement(_promote(func.max), postgresql=_promote(func.greatest), by=("row_id",))
+PROMOTE = Statement(
+    update(jobs)
+    .where(jobs.c.id == bindparam("row_id"), still_in_state(jobs, JobState.SCHEDULED))
+    .values(state=JobState.QUEUED, rank=rank(jobs.c.queue, jobs.c.tenant_id)),
+    by=("row_id",),
+)
 
 
 def _claiming(which: Any) -> Statement:

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import bindparam, func, literal_column, select
 
 from answerback.database.operation import Operation, Statement, Transaction
-from answerback.database.sql import at_most, in_state
+from answerback.database.sql import Either, at_most, in_state
 from answerback.database.tables import jobs
 from answerback.jobs.kind import JobState, Queue
 from answerback.jobs.pages import KINDS
@@ -70,13 +70,11 @@ NEXT_QUEUED_OF_TENANT = Statement(
 )
 
 
-def _open_jobs(tenant_id: Any) -> Any:
-    counted = select(tenant_id.label("tenant_id"), func.count().label("rows"))
-    return counted.where(jobs.c.finished_at.is_(None)).group_by(tenant_id)
-
-
 # By the column itself, SQLite would walk along the tenants through all jobs, ended ones too, and read every row.
-OPEN_JOBS = Statement(_open_jobs(jobs.c.tenant_id.op("||")("")), postgresql=_open_jobs(jobs.c.tenant_id))
+_tenant = Either(jobs.c.tenant_id.op("||")(literal_column("''")), jobs.c.tenant_id)
+OPEN_JOBS = Statement(
+    select(_tenant.label("tenant_id"), func.count().label("rows")).where(jobs.c.finished_at.is_(None)).group_by(_tenant)
+)
 
 
 def open_jobs(_: Transaction) -> Operation[dict[str, int]]:

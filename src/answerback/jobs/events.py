@@ -7,11 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ClauseElement, bindparam, delete, func, literal_column, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import bindparam, delete, func, literal_column, select, update
 
 from answerback.database.operation import BatchPlan, Database, Operation, Row, Statement
-from answerback.database.sql import at_most, bound
+from answerback.database.sql import at_most, bound, upsert
 from answerback.database.tables import job_events, jobs
 from answerback.jobs.kind import ENDED, Claimed, JobState
 from answerback.queue.leases import fenced
@@ -20,17 +19,15 @@ MOST_GROUPS = 64
 """How many groups are read at a time."""
 
 
-def _append(upsert: Any) -> ClauseElement:
-    # Locked, so that no event is stored behind the job's end. The same again where a commit was not answered.
-    held = select(jobs.c.id, bound(job_events.c.seq), bound(job_events.c.data)).where(fenced(jobs, JobState.RUNNING))
-    added = upsert(job_events).from_select(["job_id", "seq", "data"], held.with_for_update(key_share=True))
-    appended: ClauseElement = added.on_conflict_do_update(
-        index_elements=[job_events.c.job_id, job_events.c.seq], set_={"data": added.excluded.data}
-    ).returning(job_events.c.seq)
-    return appended
-
-
-APPEND = Statement(_append(sqlite.insert), postgresql=_append(postgresql.insert), by=("row_id",))
+# Locked, so that no event is stored behind the job's end. The same again where a commit was not answered.
+_held = select(jobs.c.id, bound(job_events.c.seq), bound(job_events.c.data)).where(fenced(jobs, JobState.RUNNING))
+_added = upsert(job_events).from_select(["job_id", "seq", "data"], _held.with_for_update(key_share=True))
+APPEND = Statement(
+    _added.on_conflict_do_update(
+        index_elements=[job_events.c.job_id, job_events.c.seq], set_={"data": _added.excluded.data}
+    ).returning(job_events.c.seq),
+    by=("row_id",),
+)
 FORGIVE = Statement(
     update(jobs)
     .where(fenced(jobs, JobState.RUNNING), jobs.c.lease_losses > literal_column("0"))

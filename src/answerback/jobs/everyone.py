@@ -39,16 +39,16 @@ TENANTS = Statement(_tenants())
 NEWEST = Statement(
     select(jobs.c.id).where(jobs.c.id < bindparam("before")).order_by(jobs.c.id.desc()).limit(bindparam("limit"))
 )
-_listed = among(jobs.c.id)
-_facts = select(jobs.c.id, jobs.c.state, jobs.c.kind, conversations.c.key).outerjoin_from(
-    jobs, conversations, jobs.c.conversation_id == conversations.c.id
+FACTS = Statement(
+    select(jobs.c.id, jobs.c.state, jobs.c.kind, conversations.c.key)
+    .outerjoin_from(jobs, conversations, jobs.c.conversation_id == conversations.c.id)
+    .where(among(jobs.c.id))
 )
-FACTS = Statement(_facts.where(_listed.sqlite), postgresql=_facts.where(_listed.postgresql))
-_owing = among(deliveries.c.job_id)
-_owed = select(deliveries.c.job_id).where(
-    deliveries.c.endpoint_id.is_(None), deliveries.c.state == bindparam("in_state")
+OWING = Statement(
+    select(deliveries.c.job_id).where(
+        deliveries.c.endpoint_id.is_(None), deliveries.c.state == bindparam("in_state"), among(deliveries.c.job_id)
+    )
 )
-OWING = Statement(_owed.where(_owing.sqlite), postgresql=_owed.where(_owing.postgresql))
 
 
 def looks_into_rows(wanted: JobFilter) -> bool:

@@ -2,9 +2,6 @@
 
 from typing import Any
 
-from sqlalchemy import Update, func
-
-from answerback.database.operation import Statement
 from answerback.database.tables import JOB_HEAD_STATES, jobs
 from answerback.jobs.kind import JobState
 from answerback.queue.fair_order import next_rank
@@ -13,15 +10,10 @@ from answerback.queue.fifo import orphaned, releasing
 QUEUE = ("conversation_id",)
 
 
-def rank(queue: Any, tenant_id: Any, larger: Any, nth: Any = None) -> Any:
-    """The rank of a job that becomes queued now. `larger` and `nth` are as for `next_rank`."""
-    return next_rank(jobs, queue, tenant_id, larger, nth, queued=JobState.QUEUED, running=JobState.RUNNING)
+def rank(queue: Any, tenant_id: Any, nth: Any = None) -> Any:
+    """The rank of a job that becomes queued now. `nth` is as for `next_rank`."""
+    return next_rank(jobs, queue, tenant_id, nth, queued=JobState.QUEUED, running=JobState.RUNNING)
 
 
-def _release(larger: Any) -> Update:
-    ranked = rank(jobs.c.queue, jobs.c.tenant_id, larger)
-    return releasing(jobs, JOB_HEAD_STATES, QUEUE, state=JobState.QUEUED, rank=ranked)
-
-
-RELEASE_NEXT = Statement(_release(func.max), postgresql=_release(func.greatest).returning(jobs.c.id))
+RELEASE_NEXT = releasing(jobs, JOB_HEAD_STATES, QUEUE, state=JobState.QUEUED, rank=rank(jobs.c.queue, jobs.c.tenant_id))
 ORPHANED = orphaned(jobs, JOB_HEAD_STATES, QUEUE)

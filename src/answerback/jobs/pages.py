@@ -77,15 +77,11 @@ _FACTS = select(jobs.c.id, jobs.c.kind, jobs.c.state, jobs.c.conversation_id)
 HEAD_OF_CONVERSATION = Statement(
     _FACTS.where(_of_conversation, jobs.c.conversation_id.is_not(None), literal_column(one_of(JOB_HEAD_STATES, "jobs")))
 )
-FACTS = Statement(_FACTS.where(among(jobs.c.id).sqlite), postgresql=_FACTS.where(among(jobs.c.id).postgresql))
-_SIZES = select(jobs.c.id, func.length(jobs.c.args).label("size"))
-SIZES = Statement(_SIZES.where(among(jobs.c.id).sqlite), postgresql=_SIZES.where(among(jobs.c.id).postgresql))
-_ACCEPTED_BEFORE = select(jobs.c.id).where(jobs.c.created_at < bindparam("until"))
-ACCEPTED_BEFORE = Statement(
-    _ACCEPTED_BEFORE.where(among(jobs.c.id).sqlite), postgresql=_ACCEPTED_BEFORE.where(among(jobs.c.id).postgresql)
-)
-_SHOWN = select(*LISTED_COLUMNS)
-SHOWN = Statement(_SHOWN.where(among(jobs.c.id).sqlite), postgresql=_SHOWN.where(among(jobs.c.id).postgresql))
+_listed = among(jobs.c.id)
+FACTS = Statement(_FACTS.where(_listed))
+SIZES = Statement(select(jobs.c.id, func.length(jobs.c.args).label("size")).where(_listed))
+ACCEPTED_BEFORE = Statement(select(jobs.c.id).where(jobs.c.created_at < bindparam("until"), _listed))
+SHOWN = Statement(select(*LISTED_COLUMNS).where(_listed))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,11 @@ them, and conversations left without jobs. Those of `/v1/conversations` keep the
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, any_, bindparam, delete, exists, literal_column, select
+from sqlalchemy import ColumnElement, Select, bindparam, delete, exists, literal_column, select
 
 from answerback.database.batching import batched
 from answerback.database.operation import BatchPlan, Operation, Row, Statement, Transaction
-from answerback.database.sql import array_of, at_most
+from answerback.database.sql import at_most, is_one_of
 from answerback.database.tables import conversation_items, conversations, deliveries, jobs
 from answerback.jobs.events import DELETE as DELETE_EVENTS
 from answerback.jobs.model import Swept
@@ -64,17 +64,10 @@ def _idle(*where: ColumnElement[bool]) -> Select[Any]:
 _holds_items = exists(
     select(literal_column("1")).where(conversation_items.c.conversation_id == conversations.c.id)
 ).correlate(conversations)
-_idle_with_items, _idle_without = _idle(_holds_items), _idle(~_holds_items)
 PRUNE_KEPT_ITEMS = Statement(
-    delete(conversation_items).where(conversation_items.c.conversation_id.in_(_idle_with_items)),
-    postgresql=delete(conversation_items).where(
-        conversation_items.c.conversation_id == any_(array_of(_idle_with_items))
-    ),
+    delete(conversation_items).where(is_one_of(conversation_items.c.conversation_id, _idle(_holds_items)))
 )
-PRUNE_CONVERSATIONS = Statement(
-    delete(conversations).where(conversations.c.id.in_(_idle_without)),
-    postgresql=delete(conversations).where(conversations.c.id == any_(array_of(_idle_without))),
-)
+PRUNE_CONVERSATIONS = Statement(delete(conversations).where(is_one_of(conversations.c.id, _idle(~_holds_items))))
 
 
 def prune(tx: Transaction, retention_ms: int) -> Operation[Swept]:

@@ -3,11 +3,11 @@ quarantine, then failed."""
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, any_, bindparam, exists, literal_column, select, update
+from sqlalchemy import ColumnElement, bindparam, exists, literal_column, select, update
 
 from answerback.database.batching import batched
 from answerback.database.operation import BatchPlan, Operation, Row, Statement, Transaction
-from answerback.database.sql import aliased, array_of, at_most, in_state
+from answerback.database.sql import aliased, at_most, in_state, is_one_of
 from answerback.database.tables import ON_PROBATION, jobs
 from answerback.jobs.finish import END_LOST, SETTLING, End, end_lost
 from answerback.jobs.kind import JobState, Registry
@@ -62,10 +62,9 @@ _oldest = (
     .limit(at_most(1))
     .with_for_update(skip_locked=True)
 )
-_released = update(jobs).values(state=JobState.QUEUED).returning(jobs.c.id)
 # Of two sweepers that release at once, the unique index `jobs_on_probation` lets one commit.
 RELEASE_QUARANTINED = Statement(
-    _released.where(jobs.c.id.in_(_oldest)), postgresql=_released.where(jobs.c.id == any_(array_of(_oldest)))
+    update(jobs).where(is_one_of(jobs.c.id, _oldest)).values(state=JobState.QUEUED).returning(jobs.c.id)
 )
 
 

@@ -7,12 +7,12 @@ that its page may be short, or empty, and not the last.
 import json
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-from sqlalchemy import Text, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, Text, bindparam, func, or_, select
 
 from answerback.database.operation import Operation, Statement
-from answerback.database.sql import among
+from answerback.database.sql import Either, among
 from answerback.database.tables import jobs
 from answerback.jobs import everyone
 from answerback.jobs.kind import JobState
@@ -33,22 +33,15 @@ Walk: TypeAlias = Callable[[str, int], Operation[tuple[list[str], str | None]]]
 _listed = among(jobs.c.id)
 
 
-def _naming(position: Any) -> Any:
-    """Texts that hold the model's name as JSON writes it: those of few other jobs do."""
+def _names(text: ColumnElement[str]) -> ColumnElement[bool]:
+    """Whether a text holds the model's name as JSON writes it: those of few other jobs do."""
     named = bindparam("named", type_=Text)
-    return or_(position(jobs.c.args, named) > 0, position(jobs.c.result, named) > 0)
+    return Either(func.instr(text, named), func.strpos(text, named)) > 0
 
 
-NAMING = Statement(
-    select(jobs.c.id).where(_listed.sqlite, _naming(func.instr)),
-    postgresql=select(jobs.c.id).where(_listed.postgresql, _naming(func.strpos)),
-)
-_failing = select(jobs.c.id, jobs.c.error).where(jobs.c.error.is_not(None))
-FAILING = Statement(_failing.where(_listed.sqlite), postgresql=_failing.where(_listed.postgresql))
-
-
-_of_key = select(jobs.c.id).where(jobs.c.key_id == bindparam("key_id"))
-OF_KEY = Statement(_of_key.where(_listed.sqlite), postgresql=_of_key.where(_listed.postgresql))
+NAMING = Statement(select(jobs.c.id).where(_listed, or_(_names(jobs.c.args), _names(jobs.c.result))))
+FAILING = Statement(select(jobs.c.id, jobs.c.error).where(jobs.c.error.is_not(None), _listed))
+OF_KEY = Statement(select(jobs.c.id).where(jobs.c.key_id == bindparam("key_id"), _listed))
 
 
 def is_sifted(wanted: JobFilter) -> bool:

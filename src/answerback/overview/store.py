@@ -5,10 +5,9 @@ from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import BigInteger, bindparam, case, delete, func, literal_column, select, tuple_
-from sqlalchemy.dialects import postgresql, sqlite
 
 from answerback.database.operation import Database, Operation, Statement, Transaction
-from answerback.database.sql import at_most
+from answerback.database.sql import at_most, upsert
 from answerback.database.tables import activity, provider_reports
 from answerback.jobs.depth import depth, depth_of_tenant
 from answerback.kernel.telemetry import Depth
@@ -32,13 +31,9 @@ PRUNED = 1_000
 COUNTED = ("jobs", "prompt_tokens", "completion_tokens", "calls")
 
 
-def _add(upsert: Any) -> Any:
-    new = upsert(activity).values({column.name: bindparam(column.name) for column in activity.c})
-    more = {name: activity.c[name] + new.excluded[name] for name in COUNTED}
-    return new.on_conflict_do_update(index_elements=[*activity.primary_key], set_=more)
-
-
-ADD = Statement(_add(sqlite.insert), postgresql=_add(postgresql.insert))
+_new = upsert(activity).values({column.name: bindparam(column.name) for column in activity.c})
+_more = {name: activity.c[name] + _new.excluded[name] for name in COUNTED}
+ADD = Statement(_new.on_conflict_do_update(index_elements=[*activity.primary_key], set_=_more))
 _of_tenant = activity.c.tenant_id == bindparam("tenant_id")
 _since = activity.c.minute >= bindparam("since", type_=BigInteger)
 MINUTES = Statement(select(activity.c.minute, activity.c.outcome, activity.c.jobs).where(_of_tenant, _since))
@@ -73,13 +68,13 @@ MAX_REPORTS = 100
 """How many processes' reports are read: those that were written last."""
 
 
-def _write_report(upsert: Any) -> Any:
-    new = upsert(provider_reports).values({column.name: bindparam(column.name) for column in provider_reports.c})
-    reported = {"seen_at": new.excluded.seen_at, "report": new.excluded.report}
-    return new.on_conflict_do_update(index_elements=[provider_reports.c.process_id], set_=reported)
-
-
-WRITE_REPORT = Statement(_write_report(sqlite.insert), postgresql=_write_report(postgresql.insert))
+_report = upsert(provider_reports).values({column.name: bindparam(column.name) for column in provider_reports.c})
+WRITE_REPORT = Statement(
+    _report.on_conflict_do_update(
+        index_elements=[provider_reports.c.process_id],
+        set_={"seen_at": _report.excluded.seen_at, "report": _report.excluded.report},
+    )
+)
 REPORTS_OF_OTHERS = Statement(
     select(provider_reports.c.report)
     .where(

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Text, bindparam, case, cast, func, literal
 from sqlalchemy.dialects.postgresql import JSONB
 
 from answerback.database.operation import Statement
+from answerback.database.sql import Either
 from answerback.kernel.json import encoded
 from answerback.kernel.values import quickly_made
 from answerback.queue.leases import HELD_LEASE
@@ -91,17 +92,11 @@ def ending_attempt(
     """Ends the leases of the rows that match, sets `values`, and appends the attempt to each row's attempts. Where
     `under_way` does not hold there was no attempt, and none is appended. Returns a row for each, PostgreSQL the id."""
     made = table.c.attempts_made + (1 if under_way is None else case((under_way, 1), else_=0))
-
-    def attempts(appended: ColumnElement[Any]) -> ColumnElement[Any]:
-        return appended if under_way is None else case((under_way, appended), else_=table.c.attempts)
-
-    ended = update(table).where(*where).values(**values, **HELD_LEASE, attempts_made=made)
-    return Statement(
-        ended.values(attempts=attempts(_appended_sqlite(table))),
-        postgresql=ended.values(attempts=attempts(_appended_postgresql(table))).returning(table.c.id),
-        by=("row_id",),
-        key=("row_id",),
-    )
+    attempts: ColumnElement[Any] = Either(_appended_sqlite(table), _appended_postgresql(table))
+    if under_way is not None:
+        attempts = case((under_way, attempts), else_=table.c.attempts)
+    ended = update(table).where(*where).values(**values, **HELD_LEASE, attempts_made=made, attempts=attempts)
+    return Statement(ended, postgresql=ended.returning(table.c.id), by=("row_id",), key=("row_id",))
 
 
 def _appended_sqlite(table: Any) -> ColumnElement[Any]:

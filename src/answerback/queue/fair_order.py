@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, FromClause, Integer, Table, func, literal_column, select
 
-from answerback.database.sql import aliased, at_most, in_state
+from answerback.database.sql import aliased, at_most, in_state, larger
 from answerback.database.tables import tenants
 
 STEP = 1_000_000
@@ -26,12 +26,9 @@ def has_rank(table: FromClause) -> Any:
     return table.c.rank >= _number(0)
 
 
-def next_rank(
-    table: Table, queue: Any, tenant_id: Any, larger: Any, nth: Any = None, *, queued: str, running: str
-) -> Any:
-    """The rank of a row of `queue` and `tenant_id`, columns or bound parameters, that becomes queued now.
-    `larger` takes the larger of two numbers: `func.max` on SQLite, `func.greatest` on PostgreSQL. `nth` counts, from 1
-    on, the rows of the tenant that become queued by the same statement; None where there is one."""
+def next_rank(table: Table, queue: Any, tenant_id: Any, nth: Any = None, *, queued: str, running: str) -> Any:
+    """The rank of a row of `queue` and `tenant_id`, columns or bound parameters, that becomes queued now. `nth` counts,
+    from 1 on, the rows of the tenant that become queued by the same statement; None where there is one."""
     peers = aliased(table, "peers")
 
     def rank_of(state: str, order: Any, *where: Any) -> ColumnElement[int]:

@@ -11,7 +11,6 @@ from sqlalchemy import (
     ColumnElement,
     Select,
     Table,
-    Update,
     bindparam,
     collate,
     exists,
@@ -53,8 +52,9 @@ def has_head(table: Table, head_states: Sequence[str], **same: Any) -> ColumnEle
     return exists(found.where(literal_column(one_of(head_states, "ahead"))).correlate_except(ahead))
 
 
-def releasing(table: Table, head_states: Sequence[str], columns: tuple[str, ...], **released: Any) -> Update:
-    """Makes the first held row the head if the queue has none. Each of `columns` is bound under its own name."""
+def releasing(table: Table, head_states: Sequence[str], columns: tuple[str, ...], **released: Any) -> Statement:
+    """Makes the first held row the head if the queue has none. Each of `columns` is bound under its own name. Returns a
+    row for one that was released, PostgreSQL its id."""
     same: dict[str, Any] = {column: bindparam(column) for column in columns}
     waiting = aliased(table, "waiting")
     first = (
@@ -64,11 +64,12 @@ def releasing(table: Table, head_states: Sequence[str], columns: tuple[str, ...]
         .limit(at_most(1))
         .scalar_subquery()
     )
-    return (
+    released_first = (
         update(table)
         .where(table.c.id == first, ~has_head(table, head_states, **same))
         .values(run_at=bindparam("now"), **released)
     )
+    return Statement(released_first, postgresql=released_first.returning(table.c.id))
 
 
 def orphaned(table: Table, head_states: Sequence[str], columns: tuple[str, ...]) -> Statement:

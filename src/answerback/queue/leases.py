@@ -10,7 +10,6 @@ from sqlalchemy import (
     Select,
     Table,
     and_,
-    any_,
     bindparam,
     case,
     insert,
@@ -20,7 +19,7 @@ from sqlalchemy import (
 )
 
 from answerback.database.operation import Operation, Statement, Transaction
-from answerback.database.sql import array_of, as_text, bound, in_state, still_in_state
+from answerback.database.sql import as_text, bound, in_state, is_one_of, still_in_state
 from answerback.kernel.values import quickly_made
 
 
@@ -51,10 +50,11 @@ def lost(table: Table, leased: str) -> Any:
     return and_(fenced(table, leased), table.c.lease_expires_at <= bindparam("now"))
 
 
-def claiming(table: Table, ids: Any, leased: str, returning: Sequence[Any], **values: Any) -> Statement:
+def claiming(table: Table, ids: Select[Any], leased: str, returning: Sequence[Any], **values: Any) -> Statement:
     """Leases the rows that the subquery `ids` locks."""
-    claimed = (
+    return Statement(
         update(table)
+        .where(is_one_of(table.c.id, ids))
         .values(
             state=leased,
             attempt=table.c.attempt + 1,
@@ -66,7 +66,6 @@ def claiming(table: Table, ids: Any, leased: str, returning: Sequence[Any], **va
         )
         .returning(*returning)
     )
-    return Statement(claimed.where(table.c.id.in_(ids)), postgresql=claimed.where(table.c.id == any_(array_of(ids))))
 
 
 def bearing(

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 
-from sqlalchemy import Boolean, ColumnElement, any_, bindparam, or_, select, update
+from sqlalchemy import Boolean, ColumnElement, bindparam, or_, select, update
 
 from answerback.database.operation import Operation, Statement, Transaction
-from answerback.database.sql import array_of, as_text, at_most
+from answerback.database.sql import as_text, at_most, is_one_of
 from answerback.database.tables import jobs
 from answerback.jobs.events import DELETE as DELETE_EVENTS
 from answerback.jobs.kind import ENDED, JobState
@@ -45,11 +45,11 @@ _transient = (
     .limit(at_most(BATCH))
     .with_for_update(skip_locked=True)
 )
-_erasure = (
-    update(jobs).values(args=bindparam("erased"), result=None, idempotency_key=None, erase_at=None).returning(jobs.c.id)
-)
 ERASE_UNSTORED = Statement(
-    _erasure.where(jobs.c.id.in_(_transient)), postgresql=_erasure.where(jobs.c.id == any_(array_of(_transient)))
+    update(jobs)
+    .where(is_one_of(jobs.c.id, _transient))
+    .values(args=bindparam("erased"), result=None, idempotency_key=None, erase_at=None)
+    .returning(jobs.c.id)
 )
 RELEASE_KEY = Statement(
     update(jobs)

@@ -18,12 +18,10 @@ _own = (
     conversation_items.c.conversation_id == conversations.c.id,
     conversations.c.tenant_id == bindparam("tenant_id"),
     text(ADDED),
+    among(conversation_items.c.job_id),
 )
-_wanted = among(conversation_items.c.job_id)
-_SIZE = select(func.sum(func.length(_items)).label("size")).where(*_own)
-_ENTRIES = select(_items).where(*_own)
-SIZE_OF_ADDED = Statement(_SIZE.where(_wanted.sqlite), postgresql=_SIZE.where(_wanted.postgresql))
-ADDED_ENTRIES = Statement(_ENTRIES.where(_wanted.sqlite), postgresql=_ENTRIES.where(_wanted.postgresql))
+SIZE_OF_ADDED = Statement(select(func.sum(func.length(_items)).label("size")).where(*_own))
+ADDED_ENTRIES = Statement(select(_items).where(*_own))
 
 
 def added_items(tenant_id: str, wanted: Sequence[str]) -> Operation[Mapping[str, Item]]:

@@ -26,10 +26,12 @@ _COLUMNS = (
     *(jobs.c.conversation_id, jobs.c.position),
 )
 FIND = Statement(select(*_COLUMNS).where(jobs.c.id == bindparam("row_id"), *_own))
-_MANY = select(*_COLUMNS).where(*_own)
-MANY = Statement(_MANY.where(among(jobs.c.id).sqlite), postgresql=_MANY.where(among(jobs.c.id).postgresql))
-_SIZES = select(jobs.c.id, (func.length(jobs.c.args) + func.length(jobs.c.result)).label("size")).where(*_own)
-SIZES = Statement(_SIZES.where(among(jobs.c.id).sqlite), postgresql=_SIZES.where(among(jobs.c.id).postgresql))
+MANY = Statement(select(*_COLUMNS).where(*_own, among(jobs.c.id)))
+SIZES = Statement(
+    select(jobs.c.id, (func.length(jobs.c.args) + func.length(jobs.c.result)).label("size")).where(
+        *_own, among(jobs.c.id)
+    )
+)
 
 
 class ResponseStore:

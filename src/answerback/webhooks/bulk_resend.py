@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from sqlalchemy import Text, any_, bindparam, func, literal_column, not_, select, tuple_, update
+from sqlalchemy import Text, and_, any_, bindparam, func, literal_column, not_, select, tuple_, update
 from sqlalchemy.dialects.postgresql import array
 
 from answerback.database.operation import Operation, Statement, Transaction
-from answerback.database.sql import among, array_of, at_most, bound, in_state
+from answerback.database.sql import Either, among, at_most, bound, in_state, is_one_of
 from answerback.database.tables import deliveries
 from answerback.webhooks.endpoints import ENDPOINT_DELETED
 from answerback.webhooks.model import DEADLINE_MS, DeliveryState
@@ -59,20 +59,20 @@ def page_of(state: DeliveryState, order: Sequence[str]) -> Statement:
     columns = [deliveries.c[name] for name in order]
     behind = tuple_(*columns) > tuple_(*(bound(column) for column in columns))
     rows = select(deliveries.c.origin, deliveries.c.run_at, id_).where(in_state(deliveries, state), behind)
-    rows = rows.order_by(tenant_id, *columns).limit(at_most(PAGE))
     # By an equal tenant alone PostgreSQL would know that the index of ids has the same order, and might read that.
-    return Statement(
-        rows.where(tenant_id == bound(tenant_id)),
-        postgresql=rows.where(tenant_id == any_(array([bound(tenant_id)])), id_ > literal_column("''")),
+    of_tenant = Either(
+        tenant_id == bound(tenant_id),
+        and_(tenant_id == any_(array([bound(tenant_id)])), id_ > literal_column("''")),
     )
+    return Statement(rows.where(of_tenant).order_by(tenant_id, *columns).limit(at_most(PAGE)))
 
 
 DEAD_PAGE = page_of(DeliveryState.DEAD, ("id",))
 PENDING_PAGE = page_of(DeliveryState.PENDING, ("origin", "run_at", "id"))
 
-_found = among(deliveries.c.id)
 _prefix: Any = bindparam("prefix", type_=Text)
 _matching: tuple[Any, ...] = (
+    among(deliveries.c.id),
     deliveries.c.tenant_id == bindparam("tenant_id"),
     deliveries.c.state == bindparam("in_state"),
     func.substr(deliveries.c.url, literal_column("1"), func.length(_prefix)) == _prefix,
@@ -82,15 +82,12 @@ _matching: tuple[Any, ...] = (
     deliveries.c.body != b"",
     not_(ENDPOINT_DELETED),
 )
-_resend = update(deliveries).values(RESENDING).returning(deliveries.c.id)
 # A row that another transaction has locked is being claimed, expired or erased: it does not match any more.
-_locked = select(deliveries.c.id).where(_found.postgresql, *_matching).with_for_update(skip_locked=True)
+_locked = select(deliveries.c.id).where(*_matching).with_for_update(skip_locked=True)
 RESEND_PAGE = Statement(
-    _resend.where(_found.sqlite, *_matching),
-    postgresql=_resend.where(deliveries.c.id == any_(array_of(_locked))),
+    update(deliveries).where(is_one_of(deliveries.c.id, _locked)).values(RESENDING).returning(deliveries.c.id)
 )
-_count = select(func.count().label("rows"))
-COUNT_PAGE = Statement(_count.where(_found.sqlite, *_matching), postgresql=_count.where(_found.postgresql, *_matching))
+COUNT_PAGE = Statement(select(func.count().label("rows")).where(*_matching))
 
 
 def find_page(tx: Transaction, wanted: ResendFilter, after: Position) -> Operation[Page]:

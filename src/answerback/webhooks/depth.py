@@ -5,7 +5,7 @@ from typing import Any
 from sqlalchemy import bindparam, func, literal_column, select
 
 from answerback.database.operation import Operation, Statement, Transaction
-from answerback.database.sql import in_state
+from answerback.database.sql import Either, in_state
 from answerback.database.tables import deliveries
 from answerback.webhooks.model import DeliveryState
 
@@ -14,10 +14,13 @@ COUNT = {
     for state in (DeliveryState.HELD, DeliveryState.SENDING)
 }
 _NO_TEXT: Any = literal_column("''")
-_dead = select(func.count().label("rows")).where(in_state(deliveries, DeliveryState.DEAD))
 _has_id: Any = deliveries.c.id.op("||")(_NO_TEXT) > _NO_TEXT
 """True of every row; it chooses PostgreSQL's index of dead ones. By the id itself the primary key would serve, too."""
-DEAD = Statement(_dead.where(deliveries.c.tenant_id > _NO_TEXT), postgresql=_dead.where(_has_id))
+DEAD = Statement(
+    select(func.count().label("rows")).where(
+        in_state(deliveries, DeliveryState.DEAD), Either(deliveries.c.tenant_id > _NO_TEXT, _has_id)
+    )
+)
 
 
 def _of_tenant(state: DeliveryState, *where: Any) -> Statement:

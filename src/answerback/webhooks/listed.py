@@ -19,10 +19,11 @@ _listed = among(deliveries.c.job_id)
 _not_sending: Any = literal_column(f"deliveries.state <> '{DeliveryState.SENDING}'")
 _own_listed = (deliveries.c.endpoint_id.is_(None), _not_sending)
 JOBS_BY_DELIVERY = newest(deliveries, ("tenant_id", "state"), "job_id", *_own_listed, compared="job_id")
-_among_jobs = select(deliveries.c.job_id).where(
-    *_own_of_tenant, _not_sending, deliveries.c.state == bindparam("in_state")
+AMONG_JOBS = Statement(
+    select(deliveries.c.job_id).where(
+        *_own_of_tenant, _not_sending, deliveries.c.state == bindparam("in_state"), _listed
+    )
 )
-AMONG_JOBS = Statement(_among_jobs.where(_listed.sqlite), postgresql=_among_jobs.where(_listed.postgresql))
 JOBS_SENDING = Statement(
     select(deliveries.c.job_id).where(
         *_own_of_tenant,
@@ -33,8 +34,9 @@ JOBS_SENDING = Statement(
 """All of them: no index has them by job, and those of all tenants are no more than the workers' slots."""
 
 _columns = [column for column in RECORD_COLUMNS if column is not deliveries.c.attempts]
-_own = select(*_columns, literal_column("'[]'").label("attempts")).where(deliveries.c.endpoint_id.is_(None))
-OWN = Statement(_own.where(_listed.sqlite), postgresql=_own.where(_listed.postgresql))
+OWN = Statement(
+    select(*_columns, literal_column("'[]'").label("attempts")).where(deliveries.c.endpoint_id.is_(None), _listed)
+)
 
 
 def jobs_by_delivery(tenant_ids: Sequence[str], state: DeliveryState, before: str, limit: int) -> Operation[list[str]]:

@@ -14,8 +14,7 @@ from answerback.webhooks.model import DeliveryState
 
 QUEUE = ("conversation_id", "destination")
 
-_release = releasing(deliveries, OWED_STATES, QUEUE, state=DeliveryState.PENDING)
-RELEASE_NEXT = Statement(_release, postgresql=_release.returning(deliveries.c.id))
+RELEASE_NEXT = releasing(deliveries, OWED_STATES, QUEUE, state=DeliveryState.PENDING)
 HEAD = Statement(
     select(deliveries.c.job_id).where(
         *(deliveries.c[column] == bindparam(column) for column in QUEUE),

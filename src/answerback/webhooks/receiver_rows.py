@@ -8,11 +8,11 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, Text, any_, bindparam, cast, column, func, literal_column, or_, select, true
+from sqlalchemy import BigInteger, Select, Text, any_, bindparam, cast, column, func, literal_column, or_, select, true
 from sqlalchemy.dialects.postgresql import JSONB, array
 
 from answerback.database.operation import Operation, Row, Rows, Statement
-from answerback.database.sql import aliased, among, as_text, at_most, bound, in_state
+from answerback.database.sql import Either, aliased, among, as_text, at_most, bound, in_state
 from answerback.database.tables import deliveries
 from answerback.webhooks.endpoints import ENDPOINT_DELETED
 from answerback.webhooks.model import DeliveryState, OriginKey
@@ -34,7 +34,7 @@ _NO_TEXT: Any = literal_column("''")
 _tenant: Any = bound(deliveries.c.tenant_id)
 _of_tenant: Any = deliveries.c.tenant_id == _tenant
 # Of an array PostgreSQL does not know that it has one element, so that it keeps to the index that has this order.
-_of_one_tenant: Any = deliveries.c.tenant_id == any_(array([_tenant]))
+_of_one_tenant = Either(_of_tenant, deliveries.c.tenant_id == any_(array([_tenant])))
 
 _waiting = (
     select(deliveries.c.origin, deliveries.c.run_at)
@@ -50,6 +50,11 @@ WAITING = Statement(
 )
 
 
+def _newest_by(column: Any, rows: Select[Any]) -> Statement:
+    rows = rows.where(_of_one_tenant).order_by(deliveries.c.tenant_id.desc(), column.desc())
+    return Statement(rows.limit(at_most(NEWEST)))
+
+
 def _newest_listed(state: DeliveryState) -> Statement:
     """Those to the callback URLs of requests, whose index has them by job."""
     listed: tuple[Any, ...] = (
@@ -58,12 +63,7 @@ def _newest_listed(state: DeliveryState) -> Statement:
         literal_column("deliveries.state <> 'sending'"),
         deliveries.c.job_id > _NO_TEXT,
     )
-    rows = select(*_LOOKED_AT).where(*listed).limit(at_most(NEWEST))
-    by_job = deliveries.c.job_id.desc()
-    return Statement(
-        rows.where(_of_tenant).order_by(by_job),
-        postgresql=rows.where(_of_one_tenant).order_by(deliveries.c.tenant_id.desc(), by_job),
-    )
+    return _newest_by(deliveries.c.job_id, select(*_LOOKED_AT).where(*listed))
 
 
 HELD = _newest_listed(DeliveryState.HELD)
@@ -72,12 +72,7 @@ DELIVERED = _newest_listed(DeliveryState.DELIVERED)
 
 def _newest(*where: Any, more: Sequence[Any] = ()) -> Statement:
     """Those for which there is an index by id."""
-    rows = select(*_LOOKED_AT, *more).where(*where, deliveries.c.id > _NO_TEXT).limit(at_most(NEWEST))
-    by_id = deliveries.c.id.desc()
-    return Statement(
-        rows.where(_of_tenant).order_by(by_id),
-        postgresql=rows.where(_of_one_tenant).order_by(deliveries.c.tenant_id.desc(), by_id),
-    )
+    return _newest_by(deliveries.c.id, select(*_LOOKED_AT, *more).where(*where, deliveries.c.id > _NO_TEXT))
 
 
 _unsendable = or_(func.length(deliveries.c.body) == literal_column("0"), ENDPOINT_DELETED).label("unsendable")
@@ -85,19 +80,16 @@ DEAD = _newest(in_state(deliveries, DeliveryState.DEAD), more=(_unsendable,))
 TO_ENDPOINTS = _newest(deliveries.c.endpoint_id.is_not(None), deliveries.c.state != DeliveryState.SENDING)
 
 
-def _sending(last: Any) -> Any:
-    """`last` is when the last attempt ended: their `claimed_at` is that of the attempt under way."""
-    ended = cast(last, BigInteger).label("claimed_at")
-    sending = in_state(deliveries, DeliveryState.SENDING)
-    rows = select(*_LOOKED_AT[:-1], ended).where(sending, _of_tenant)
-    return rows.order_by(deliveries.c.lease_expires_at.desc()).limit(at_most(NEWEST))
-
-
+_last_ended = Either(
+    func.json_extract(deliveries.c.attempts, as_text("$[#-1].finished_at")),
+    cast(deliveries.c.attempts, JSONB).op("->")(literal_column("-1")).op("->>")(as_text("finished_at")),
+)
 SENDING = Statement(
-    _sending(func.json_extract(deliveries.c.attempts, as_text("$[#-1].finished_at"))),
-    postgresql=_sending(
-        cast(deliveries.c.attempts, JSONB).op("->")(literal_column("-1")).op("->>")(as_text("finished_at"))
-    ),
+    # In the place of their `claimed_at`, which is that of the attempt under way.
+    select(*_LOOKED_AT[:-1], cast(_last_ended, BigInteger).label("claimed_at"))
+    .where(in_state(deliveries, DeliveryState.SENDING), _of_tenant)
+    .order_by(deliveries.c.lease_expires_at.desc())
+    .limit(at_most(NEWEST))
 )
 
 _keys = bindparam("keys", type_=Text)
@@ -130,12 +122,12 @@ DUE_FIRST = _end(lambda rows: rows.c.run_at)
 DUE_LAST = _end(lambda rows: rows.c.run_at.desc())
 UNREACHED_FIRST = _end(lambda rows: rows.c.created_at, lambda rows: rows.c.unreached_at.is_not(None))
 """Those that are tried before their turn."""
-_found = among(deliveries.c.id)
-_shown = select(
-    *(deliveries.c.id, deliveries.c.tenant_id, deliveries.c.origin, deliveries.c.url, deliveries.c.attempts),
-    deliveries.c.delivered_at,
+SHOWN = Statement(
+    select(
+        *(deliveries.c.id, deliveries.c.tenant_id, deliveries.c.origin, deliveries.c.url, deliveries.c.attempts),
+        deliveries.c.delivered_at,
+    ).where(among(deliveries.c.id))
 )
-SHOWN = Statement(_shown.where(_found.sqlite), postgresql=_shown.where(_found.postgresql))
 ENDS_OF_PENDING = (UNREACHED_FIRST, DUE_FIRST, DUE_LAST)
 
 
