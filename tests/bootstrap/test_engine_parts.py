@@ -13,6 +13,7 @@ from answerback.jobs.ends import JobEnds
 from answerback.jobs.engine import Engine
 from answerback.jobs.kind import Queue
 from answerback.kernel.instruments import Instruments
+from answerback.queue.notifier import Topic
 from answerback.queue.notifiers.local import LocalNotifier
 from answerback.settings import Settings
 from answerback.webhooks.secrets import SigningSecrets
@@ -114,7 +115,7 @@ async def test_tenants_hold_slots_by_the_weights_that_the_sweep_reads(
 
     engine.start()
     await weights.next()
-    notifier.job_ready()
+    notifier.wake(Topic.JOBS)
     await claims.next(Queue.INTERACTIVE)
 
     # Without the weights the light tenant would get six.

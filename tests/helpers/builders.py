@@ -25,6 +25,7 @@ from answerback.llm.reply import WholeReply
 from answerback.queue.attempts import Report
 from answerback.queue.birth import T
 from answerback.queue.leases import Offer
+from answerback.queue.notifier import Topic
 from answerback.webhooks.birth import DeliveryBirths
 from answerback.webhooks.model import ClaimedDelivery, OriginKey, OriginRoom
 from answerback.webhooks.outcome import AttemptEnd, CallbackResponse
@@ -196,15 +197,14 @@ class Notifier:
     def __init__(self) -> None:
         self.jobs = 0
         self.deliveries = 0
+        self.cancelled: list[str] = []
 
-    def job_ready(self) -> None:
-        self.jobs += 1
-
-    def delivery_ready(self) -> None:
-        self.deliveries += 1
+    def wake(self, topic: Topic) -> None:
+        self.jobs += topic is Topic.JOBS
+        self.deliveries += topic is Topic.DELIVERIES
 
     def job_cancelled(self, job_id: str) -> None:
-        self.jobs += 1
+        self.cancelled.append(job_id)
 
 
 class NoPlaces(DeliveryBirths):

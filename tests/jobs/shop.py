@@ -7,6 +7,7 @@ from typing import Any
 
 from answerback.conversations.windows import DatabaseWindows
 from answerback.database.clock_watch import ClockWatch
+from answerback.jobs.canceller import Canceller
 from answerback.jobs.ends import JobEnds
 from answerback.jobs.engine import Engine
 from answerback.jobs.job_queue import JobQueue
@@ -159,6 +160,7 @@ class Shop:
             self.notifier,
             instruments,
         )
+        self.canceller = Canceller(stores.jobs, self.notifier, instruments)
         self.submitter = Submitter(
             stores.jobs, Guard(), self.notifier, ROOMY, 86_400.0, instruments, self.engine.births
         )

@@ -156,8 +156,7 @@ async def test_a_cancelled_batch_job_stops_running(shop: Shop, batched: Batched)
     (accepted,) = await submit(shop, batched, 1)
     await batched.until(running=1)
 
-    assert await shop.stores.jobs.cancel(f"{TENANT}-0", accepted.job_id)
-    shop.notifier.job_cancelled(accepted.job_id)
+    await shop.canceller.cancel(f"{TENANT}-0", accepted.job_id)
 
     await shop.mailbox.until(lambda: len(shop.mailbox.sent) == 1)
     assert shop.mailbox.bodies[0]["status"] == "cancelled"

@@ -2,13 +2,17 @@
 
 import pytest
 
+from answerback.jobs.canceller import Canceller
 from answerback.jobs.finish import End
 from answerback.jobs.kind import JobState
 from answerback.kernel.errors import Conflict, ErrorCode, NotFound
+from answerback.kernel.instruments import Instruments
 from answerback.testing.clock import FakeClock
 from builders import (
     REPORT,
     TENANT,
+    Journal,
+    Notifier,
     accept,
     claim_deliveries,
     claim_delivery,
@@ -35,6 +39,14 @@ async def test_a_queued_job_is_cancelled_and_notified(stores: Stores) -> None:
     assert (record.state, record.failure.code, record.attempts) == (JobState.CANCELLED, ErrorCode.CANCELLED, ())
     assert (await claim_delivery(stores)).job_id == job_id
     assert await claim_jobs(stores) == []
+
+
+async def test_a_cancellation_stops_the_run_and_announces_the_next_job_and_the_callback(stores: Stores) -> None:
+    job_id, notifier = (await accept(stores)).job_id, Notifier()
+
+    await Canceller(stores.jobs, notifier, Instruments(Journal())).cancel(TENANT, job_id)
+
+    assert (notifier.cancelled, notifier.jobs, notifier.deliveries) == ([job_id], 1, 1)
 
 
 async def test_cancelling_the_head_releases_the_next_and_cancelling_a_held_one_does_not(stores: Stores) -> None:

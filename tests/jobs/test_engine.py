@@ -10,6 +10,7 @@ from shop import Mailbox, Shop, SlowEcho
 from answerback.jobs import engine as engines
 from answerback.jobs import sweep as sweeps
 from answerback.jobs.kind import JobState, Registry
+from answerback.queue.notifier import Topic
 from answerback.webhooks.breaker import CircuitBreakers
 from answerback.webhooks.errors import SendError
 from answerback.webhooks.outcome import CallbackResponse
@@ -88,8 +89,7 @@ async def test_cancelling_a_running_job_stops_the_call_and_releases_the_next(sho
     await shop.submit("second")
     await asyncio.wait_for(shop.kind.asked.wait(), 20)
 
-    await shop.stores.jobs.cancel(TENANT, first.job_id)
-    shop.notifier.job_cancelled(first.job_id)
+    await shop.canceller.cancel(TENANT, first.job_id)
     shop.kind.let_go.set()
     await shop.mailbox.until(lambda: len(shop.mailbox.sent) == 2)
 
@@ -196,7 +196,7 @@ async def test_a_job_of_another_version_is_logged_at_each_claim_without_its_text
     shop.engine.start()
     await shop.journal.seen("job_unreadable")
     await database.execute(f"UPDATE jobs SET run_at = 0 WHERE id = '{job_id}'")
-    shop.notifier.job_ready()
+    shop.notifier.wake(Topic.JOBS)
     await shop.journal.seen("job_unreadable", times=2)
     await shop.engine.stop()
 

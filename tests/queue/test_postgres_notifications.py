@@ -132,12 +132,9 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_a_notification_wakes_another_process_within_100_ms(postgres_url: str) -> None:
     async with connected(postgres_url) as (worker, server):
         seconds = []
-        for notify, topic in [
-            (server.notifier.job_ready, Topic.JOBS),
-            (server.notifier.delivery_ready, Topic.DELIVERIES),
-        ] * 5:
+        for topic in [Topic.JOBS, Topic.DELIVERIES] * 5:
             began = time.monotonic()
-            notify()
+            server.notifier.wake(topic)
             assert await worker.next() is topic
             seconds.append(time.monotonic() - began)
 
@@ -150,9 +147,9 @@ async def test_at_most_one_notification_per_topic_and_20_ms_is_sent(postgres_url
         began = time.monotonic()
         for _ in range(100):
             for _ in range(100):
-                server.notifier.job_ready()
+                server.notifier.wake(Topic.JOBS)
             await asyncio.sleep(0)
-        server.notifier.delivery_ready()
+        server.notifier.wake(Topic.DELIVERIES)
         heard = []
         while Topic.DELIVERIES not in heard:
             heard.append(await worker.next())
@@ -168,18 +165,18 @@ async def test_a_server_that_was_killed_is_found_again(impatient: None) -> None:
 
             await asyncio.to_thread(server.kill)
             await worker.lines.logged(UNPROVEN)
-            sender.notifier.delivery_ready()
+            sender.notifier.wake(Topic.DELIVERIES)
             await sender.lines.logged("notifier_unavailable")
             assert counted(sender.metrics, DROPPED) >= 1
 
             await asyncio.to_thread(server.restart)
             await worker.lines.logged(AWAITED, 2)
-            sender.notifier.delivery_ready()
+            sender.notifier.wake(Topic.DELIVERIES)
             await sender.lines.logged("notifier_available")
             while not worker.heard.empty():
                 worker.heard.get_nowait()
 
-            sender.notifier.job_ready()
+            sender.notifier.wake(Topic.JOBS)
             while await worker.next() is not Topic.JOBS:
                 pass
 

@@ -90,30 +90,22 @@ def notifier(transport: ScriptedTransport, loud: LoudJournal, metrics: Prometheu
 
 
 def test_a_notification_is_sent_under_its_topic(notifier: RemoteNotifier, transport: ScriptedTransport) -> None:
-    notifier.job_ready()
+    notifier.wake(Topic.JOBS)
     assert transport.next() == (Topic.JOBS, 1)
 
-    notifier.delivery_ready()
+    notifier.wake(Topic.DELIVERIES)
     assert transport.next() == (Topic.DELIVERIES, 1)
-
-
-def test_a_cancellation_announces_the_next_job_and_the_callback(
-    notifier: RemoteNotifier, transport: ScriptedTransport
-) -> None:
-    notifier.job_cancelled("job_1")
-
-    assert {transport.next(), transport.next()} == {(Topic.JOBS, 1), (Topic.DELIVERIES, 1)}
 
 
 def test_notifications_given_while_the_transport_is_busy_travel_together(
     notifier: RemoteNotifier, transport: ScriptedTransport
 ) -> None:
     transport.open.clear()
-    notifier.delivery_ready()
+    notifier.wake(Topic.DELIVERIES)
     transport.until_called()
 
     for _ in range(1000):
-        notifier.job_ready()
+        notifier.wake(Topic.JOBS)
     transport.open.set()
 
     assert transport.next() == (Topic.DELIVERIES, 1)
@@ -124,12 +116,12 @@ def test_a_transport_that_hangs_holds_up_neither_notifications_nor_the_end(
     notifier: RemoteNotifier, transport: ScriptedTransport
 ) -> None:
     transport.open.clear()
-    notifier.job_ready()
+    notifier.wake(Topic.JOBS)
     transport.until_called()
 
     began = time.monotonic()
     for _ in range(1000):
-        notifier.job_ready()
+        notifier.wake(Topic.JOBS)
     assert time.monotonic() - began < 0.5
 
     notifier.close()
@@ -139,9 +131,9 @@ def test_a_transport_that_hangs_holds_up_neither_notifications_nor_the_end(
 
 def test_the_end_sends_what_is_left_and_closes(notifier: RemoteNotifier, transport: ScriptedTransport) -> None:
     transport.open.clear()
-    notifier.job_ready()
+    notifier.wake(Topic.JOBS)
     transport.until_called()
-    notifier.delivery_ready()
+    notifier.wake(Topic.DELIVERIES)
     transport.open.set()
 
     notifier.close()
@@ -155,12 +147,12 @@ def test_an_outage_is_logged_once_and_counted_and_its_end_is_found(
 ) -> None:
     transport.trouble = TransportUnavailable("ConnectionRefusedError")
     for _ in range(3):
-        notifier.job_ready()
+        notifier.wake(Topic.JOBS)
         transport.until_called()
 
     transport.trouble = None
     while transport.sent.empty():
-        notifier.job_ready()
+        notifier.wake(Topic.JOBS)
         transport.until_called()
 
     assert [loud.said.get(timeout=PATIENCE), loud.said.get(timeout=PATIENCE)] == [
@@ -175,12 +167,12 @@ def test_a_fault_in_sending_ends_nothing(
     notifier: RemoteNotifier, transport: ScriptedTransport, loud: LoudJournal
 ) -> None:
     transport.trouble = ZeroDivisionError("in send")
-    notifier.job_ready()
+    notifier.wake(Topic.JOBS)
     transport.until_called()
     assert loud.said.get(timeout=PATIENCE) == "notifier_unavailable"
 
     transport.trouble = None
-    notifier.job_ready()
+    notifier.wake(Topic.JOBS)
 
     assert transport.next() == (Topic.JOBS, 1)
     assert "notifying_broke" in loud.events

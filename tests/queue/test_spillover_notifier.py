@@ -1,4 +1,7 @@
-"""A process that both serves and works wakes itself, and others for a worker pool that is full."""
+"""A process that works wakes itself, and others for a worker pool that is full; a cancelled job is stopped wherever it
+runs."""
+
+import pytest
 
 from answerback.queue.notifier import Topic
 from answerback.queue.notifiers.local import LocalNotifier
@@ -6,25 +9,34 @@ from answerback.queue.notifiers.spillover import SpilloverNotifier
 from builders import Notifier
 
 
-def test_a_process_with_room_notifies_no_other() -> None:
-    local, remote = Notifier(), Notifier()
-    notifier = SpilloverNotifier(local, remote, full=lambda _: False)
+def test_a_process_with_room_wakes_no_other() -> None:
+    own, others = Notifier(), Notifier()
+    notifier = SpilloverNotifier(own, others, full=lambda _: False)
 
-    notifier.job_ready()
-    notifier.delivery_ready()
-    notifier.job_cancelled("job_1")
+    notifier.wake(Topic.JOBS)
+    notifier.wake(Topic.DELIVERIES)
 
-    assert (local.jobs, local.deliveries) == (2, 1)
-    assert (remote.jobs, remote.deliveries) == (0, 0)
+    assert (own.jobs, own.deliveries) == (1, 1)
+    assert (others.jobs, others.deliveries) == (0, 0)
 
 
-def test_a_process_notifies_others_for_a_full_worker_pool() -> None:
-    local, remote = LocalNotifier(), Notifier()
-    notifier = SpilloverNotifier(local, remote, full=lambda topic: topic is Topic.JOBS)
+@pytest.mark.parametrize(("full", "woken"), [(Topic.JOBS, (1, 0)), (Topic.DELIVERIES, (0, 1))])
+def test_a_process_wakes_others_for_a_full_worker_pool(full: Topic, woken: tuple[int, int]) -> None:
+    local, others = LocalNotifier(), Notifier()
+    notifier = SpilloverNotifier(local, others, full=lambda topic: topic is full)
 
-    notifier.job_ready()
-    notifier.delivery_ready()
+    notifier.wake(Topic.JOBS)
+    notifier.wake(Topic.DELIVERIES)
 
-    assert (remote.jobs, remote.deliveries) == (1, 0)
+    assert (others.jobs, others.deliveries) == woken
     assert local.jobs.is_set()
     assert local.deliveries.is_set()
+
+
+def test_all_learn_of_every_cancelled_job_whatever_room_there_is() -> None:
+    own, others = Notifier(), Notifier()
+    notifier = SpilloverNotifier(own, others, full=lambda _: False)
+
+    notifier.job_cancelled("job_1")
+
+    assert (own.cancelled, others.cancelled) == (["job_1"], ["job_1"])

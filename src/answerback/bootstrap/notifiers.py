@@ -13,7 +13,6 @@ from answerback.kernel.log import Log
 from answerback.queue.notifier import Notifier, Topic
 from answerback.queue.notifiers.local import LocalNotifier
 from answerback.queue.notifiers.remote import Listener, RemoteNotifier, Transport
-from answerback.queue.notifiers.siblings import SiblingNotifier
 from answerback.queue.notifiers.spillover import SpilloverNotifier
 from answerback.settings import Settings, SettingsError
 from answerback.siblings.link import Link
@@ -75,7 +74,7 @@ def make_notifiers(
         return made
     siblings.on_wake = lambda topic: local.wake(Topic(topic))
     siblings.on_cancelled = local.job_cancelled
-    return replace(made, notifier=SiblingNotifier(made.notifier, siblings, engine.full))
+    return replace(made, notifier=SpilloverNotifier(made.notifier, siblings, engine.full))
 
 
 def _over_broker(

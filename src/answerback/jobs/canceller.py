@@ -4,7 +4,7 @@ from answerback.jobs.kind import JobState
 from answerback.jobs.store import JobStore
 from answerback.kernel.errors import ErrorCode
 from answerback.kernel.instruments import Instruments
-from answerback.queue.notifier import Notifier
+from answerback.queue.notifier import Notifier, Topic
 
 
 class Canceller:
@@ -20,4 +20,7 @@ class Canceller:
         if await self._store.cancel(tenant_id, job_id, by_operator=by_operator):
             self._instruments.metrics.ended(JobState.CANCELLED, ErrorCode.CANCELLED)
         self._notifier.job_cancelled(job_id)
+        # Its callback is owed, and the next job of its conversation due.
+        for topic in Topic:
+            self._notifier.wake(topic)
         self._instruments.log.info("cancelled", job=job_id, tenant=tenant_id)

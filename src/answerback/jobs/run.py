@@ -25,7 +25,7 @@ from answerback.kernel.shielded import until_cancelled
 from answerback.kernel.telemetry import Span, SpanKind
 from answerback.kernel.turns import Turns
 from answerback.queue.attempts import Report
-from answerback.queue.notifier import Notifier
+from answerback.queue.notifier import Notifier, Topic
 from answerback.webhooks.birth import DeliveryBirths
 
 UNSTORED = "the relay failed while storing this job's outcome; the operator's log says why"
@@ -133,11 +133,11 @@ class Runner:
             case Retry():
                 report = _failure_report("retry", outcome, duration_ms)
                 kept = await self._persist(claim, report, lambda: self._store.put_off(claim, outcome, report))
-                self._notifier.job_ready()  # The worker pool sleeps until the next due row; this may be it.
+                self._notifier.wake(Topic.JOBS)  # The worker pool sleeps until the next due row; this may be it.
                 return kept
             case Snooze():
                 kept = await persist(lambda: self._store.snooze(claim, outcome))
-                self._notifier.job_ready()
+                self._notifier.wake(Topic.JOBS)
                 return kept
             case _:
                 assert_never(outcome)
@@ -159,13 +159,13 @@ class Runner:
             self._ends.ended(claim.id)
             # Without a `finished` the commit of an earlier try was not answered: everything may be due.
             if finished is None or finished.owes:
-                self._notifier.delivery_ready()
+                self._notifier.wake(Topic.DELIVERIES)
             for held in finished.held if finished is not None else ():
                 self._log.info("callback_held", job=claim.id, delivery=held.id, behind=held.behind)
             if finished is not None and (place := place_of(claim)) is not None:
                 await self._windows.ended(place, finished.entry, end.window_from)
             if finished is None or finished.released:
-                self._notifier.job_ready()
+                self._notifier.wake(Topic.JOBS)
         return kept
 
     async def _persist(self, claim: Claimed[Any], report: Report, write: Callable[[], Awaitable[bool]]) -> bool:

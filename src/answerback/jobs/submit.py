@@ -16,7 +16,7 @@ from answerback.kernel.instruments import Instruments
 from answerback.kernel.shielded import shielded
 from answerback.queue.birth import Births
 from answerback.queue.leases import Offer
-from answerback.queue.notifier import Notifier
+from answerback.queue.notifier import Notifier, Topic
 
 
 class UrlGuard(Protocol):
@@ -128,7 +128,7 @@ class Submitter:
                 "accepted", job=accepted.job_id, tenant=job.tenant_id, kind=job.kind, seq=accepted.position
             )
             if accepted.queued:
-                self._notifier.job_ready()
+                self._notifier.wake(Topic.JOBS)
         return accepted
 
 

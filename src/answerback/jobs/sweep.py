@@ -7,7 +7,7 @@ from answerback.jobs.kind import JobState
 from answerback.jobs.model import Finished, Swept
 from answerback.kernel.errors import ErrorCode, StorageUnavailable
 from answerback.kernel.instruments import Instruments
-from answerback.queue.notifier import Notifier
+from answerback.queue.notifier import Notifier, Topic
 
 Duty = Callable[[], Awaitable[Swept]]
 ClockStep = Callable[[], Awaitable[float]]
@@ -81,8 +81,8 @@ class Sweep:
         if moved:
             self._log.info("swept", **moved)
             self._measure(moved)
-            self._notifier.job_ready()
-            self._notifier.delivery_ready()
+            for topic in Topic:
+                self._notifier.wake(topic)
         return moved.total()
 
     async def _run(self, duties: Sequence[Duty]) -> Swept:

@@ -12,13 +12,13 @@ class Topic(StrEnum):
 
 
 class Notifier(Protocol):
-    """Says that a row may be due. A lost notification costs latency, never a job: worker pools also poll.
+    """Wakes worker pools. A lost notification costs latency, never a job: worker pools also poll.
 
-    Called after the commit that made the row due. Every method returns at once and never raises.
+    Every method returns at once and never raises.
     """
 
-    def job_ready(self) -> None: ...
+    def wake(self, topic: Topic) -> None:
+        """Rows may be due: called after the commit that made one so."""
 
-    def delivery_ready(self) -> None: ...
-
-    def job_cancelled(self, job_id: str) -> None: ...
+    def job_cancelled(self, job_id: str) -> None:
+        """Stops the run of a job, where that can be reached."""

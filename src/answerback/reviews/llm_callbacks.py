@@ -8,7 +8,7 @@ from answerback.jobs.store import JobStore
 from answerback.kernel.allowance import Allowance
 from answerback.kernel.errors import ErrorCode, Failure, NotFound, Unauthorized
 from answerback.kernel.instruments import Instruments
-from answerback.queue.notifier import Notifier
+from answerback.queue.notifier import Notifier, Topic
 from answerback.reviews.kind import KIND
 from answerback.reviews.model import NotReviewed, Reviewed
 from answerback.reviews.tokens import CallbackTokens
@@ -50,7 +50,7 @@ class LlmCallbacks:
         resolved = await self._store.resolve(job_id, KIND, end)
         if resolved.ended:
             self._metrics.ended(end.state, end.failure.code if end.failure else None)
-            self._notifier.delivery_ready()
+            self._notifier.wake(Topic.DELIVERIES)
         self._log.info("llm_called_back", job=job_id, ok=isinstance(said, Reviewed), repeated=not resolved.ended)
         return resolved.delivered
 

@@ -60,7 +60,7 @@ class Link(asyncio.Protocol):
         self._send("wake", topic)
         asyncio.get_running_loop().call_later(PAUSE_SECONDS, self._rested, topic)
 
-    def cancelled(self, job_id: str) -> None:
+    def job_cancelled(self, job_id: str) -> None:
         """Lets a sibling that runs the job stop."""
         self._send("cancelled", job_id)
 

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 
 from answerback.queue.birth import Births, T
 from answerback.queue.leases import Offer
-from answerback.queue.notifier import Notifier
+from answerback.queue.notifier import Notifier, Topic
 from answerback.webhooks.deliver import Origins
 from answerback.webhooks.model import ClaimedDelivery, OriginKey, origin_of
 
@@ -35,7 +35,7 @@ class DeliveryBirths:
             finally:
                 if claim is None:
                     if self._origins.give_back(key):
-                        self._notifier.delivery_ready()
+                        self._notifier.wake(Topic.DELIVERIES)
                 else:
                     self._origins.began(key, claim.late, reserved=True)
             return inserted

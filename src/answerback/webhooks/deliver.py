@@ -15,7 +15,7 @@ from answerback.kernel.shares import Shares
 from answerback.kernel.shielded import until_cancelled
 from answerback.kernel.telemetry import CallbackEnd, SpanKind
 from answerback.queue.attempts import NOT_SENT, Report
-from answerback.queue.notifier import Notifier
+from answerback.queue.notifier import Notifier, Topic
 from answerback.webhooks.errors import SendError
 from answerback.webhooks.model import ClaimedDelivery, DeliveryClaims, OriginKey, OriginRoom, Reported
 from answerback.webhooks.outcome import (
@@ -126,7 +126,7 @@ class Deliverer:
         finally:
             seconds = time.perf_counter() - started
             if self._origins.ended(claim.key, end, seconds):
-                self._notifier.delivery_ready()
+                self._notifier.wake(Topic.DELIVERIES)
         await until_cancelled(self._settle(claim, outcome, seconds, elapsed))
 
     def _elapsed(self) -> Elapsed:
@@ -208,7 +208,7 @@ class Deliverer:
                 assert_never(outcome)
         if isinstance(outcome, SendLater):
             # The worker pool sleeps until the next row is due: that may be this one.
-            self._notifier.delivery_ready()
+            self._notifier.wake(Topic.DELIVERIES)
         return stored
 
     async def _persist(
@@ -224,7 +224,7 @@ class Deliverer:
         stored = await persist_report(attempt, lambda: self._store.delivery_reported(claim, report))
         # Without a `reported` the commit of an earlier try was not answered, and may have released one.
         if reported.released if reported is not None else stored:
-            self._notifier.delivery_ready()
+            self._notifier.wake(Topic.DELIVERIES)
         return stored
 
     def _measure(self, claim: ClaimedDelivery, outcome: DeliveryOutcome, seconds: float, elapsed: Elapsed) -> None:

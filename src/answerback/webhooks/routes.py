@@ -23,7 +23,7 @@ from answerback.http.openapi_parts import (
 )
 from answerback.http.responses import respond
 from answerback.kernel.log import Log
-from answerback.queue.notifier import Notifier
+from answerback.queue.notifier import Notifier, Topic
 from answerback.webhooks.bodies import DeliveryBody
 from answerback.webhooks.bulk_resend import Resendable, ResendFilter
 from answerback.webhooks.model import DeliveryState
@@ -113,7 +113,7 @@ def _add_resend(
         """Owes the same body under the same `webhook-id` once more, with a full schedule of attempts."""
         tenant_id = await tenant_of(request, tenant)
         delivery = await store.resend_delivery(tenant_id, delivery_id)
-        notifier.delivery_ready()
+        notifier.wake(Topic.DELIVERIES)
         log.info("resent", job=delivery.job_id, delivery=delivery_id, tenant=tenant_id)
         return respond(202, DeliveryBody.model_validate(delivery))
 
@@ -147,7 +147,7 @@ def _add_resend_all(
 
         async def answer() -> Response:
             resent = await store.resend_all(body.filter(tenant_id))
-            notifier.delivery_ready()
+            notifier.wake(Topic.DELIVERIES)
             log.info("resent_all", count=resent, status=body.status, tenant=tenant_id)
             return respond(202, ResentBody(resent=resent))
 

@@ -28,14 +28,6 @@ class LocalNotifier:
             case _:
                 assert_never(topic)
 
-    def job_ready(self) -> None:
-        self.jobs.set()
-
-    def delivery_ready(self) -> None:
-        self.deliveries.set()
-
     def job_cancelled(self, job_id: str) -> None:
         if self._drop_job is not None:
             self._drop_job(job_id)
-        self.jobs.set()
-        self.deliveries.set()

@@ -65,22 +65,14 @@ class RemoteNotifier:
         if self._thread.is_alive():
             self._thread.join(CLOSE_SECONDS)
 
-    def job_ready(self) -> None:
-        self._add(Topic.JOBS)
-
-    def delivery_ready(self) -> None:
-        self._add(Topic.DELIVERIES)
-
-    def job_cancelled(self, job_id: str) -> None:  # noqa: ARG002
-        # A worker that runs the job learns of it by its next heartbeat.
-        self._add(Topic.JOBS)
-        self._add(Topic.DELIVERIES)
-
-    def _add(self, topic: Topic) -> None:
+    def wake(self, topic: Topic) -> None:
         with self._lock:
             self._pending[topic] += 1
         if not self._woken.is_set():
             self._woken.set()
+
+    def job_cancelled(self, job_id: str) -> None:
+        """Sends nothing: a worker that runs the job learns of it by its next heartbeat."""
 
     def _run(self) -> None:
         while not self._closing.is_set():

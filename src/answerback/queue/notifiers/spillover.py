@@ -1,4 +1,4 @@
-"""Notifications of a process that both serves and works."""
+"""Notifications of a process that works, and is not the only one."""
 
 from collections.abc import Callable
 
@@ -6,24 +6,19 @@ from answerback.queue.notifier import Notifier, Topic
 
 
 class SpilloverNotifier:
-    """Implements `Notifier`: wakes this process's worker pools, and other processes for a pool that is full."""
+    """Implements `Notifier`: notifies `own`, and `others` of what this process has no room for. A cancelled job is
+    stopped whichever of them runs it."""
 
-    def __init__(self, local: Notifier, remote: Notifier, full: Callable[[Topic], bool]) -> None:
-        self._local = local
-        self._remote = remote
+    def __init__(self, own: Notifier, others: Notifier, full: Callable[[Topic], bool]) -> None:
+        self._own = own
+        self._others = others
         self._full = full
 
-    def job_ready(self) -> None:
-        self._local.job_ready()
-        if self._full(Topic.JOBS):
-            self._remote.job_ready()
-
-    def delivery_ready(self) -> None:
-        self._local.delivery_ready()
-        if self._full(Topic.DELIVERIES):
-            self._remote.delivery_ready()
+    def wake(self, topic: Topic) -> None:
+        self._own.wake(topic)
+        if self._full(topic):
+            self._others.wake(topic)
 
     def job_cancelled(self, job_id: str) -> None:
-        self._local.job_cancelled(job_id)
-        if self._full(Topic.DELIVERIES):
-            self._remote.delivery_ready()
+        self._own.job_cancelled(job_id)
+        self._others.job_cancelled(job_id)
