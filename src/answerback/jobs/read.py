@@ -14,7 +14,7 @@ from answerback.jobs.model import Accepted, JobRecord, NewJob, Repeatable
 from answerback.jobs.pages import HEAD_OF_CONVERSATION
 from answerback.jobs.rows import RECORD_COLUMNS, record_of
 from answerback.kernel.errors import Conflict, NotFound
-from answerback.queue.attempts import Report, attempts_of
+from answerback.queue.attempts import attempts_of_row
 from answerback.webhooks.store import deliveries_of
 
 FIND_JOB = Statement(
@@ -33,7 +33,7 @@ HELD_AHEAD = Statement(
     .order_by(jobs.c.position.desc())
     .limit(at_most(1))
 )
-ATTEMPTS_OF = Statement(select(jobs.c.attempts).where(jobs.c.id == bindparam("row_id")))
+ATTEMPTS_OF = attempts_of_row(jobs)
 CONVERSATION = Statement(
     select(conversations.c.key, conversations.c.erased_through).where(
         conversations.c.id == bindparam("conversation_id")
@@ -67,16 +67,6 @@ def _behind(job: Job[Any]) -> Operation[str | None]:
     place = {"conversation_id": job.conversation_id, "position": job.position}
     ahead = (yield HELD_AHEAD(**place)) or (yield HEAD_OF_CONVERSATION(conversation_id=job.conversation_id))
     return ahead[0].id if ahead else None
-
-
-def reported(_: Transaction, job_id: str, epoch: int, report: Report) -> Operation[bool]:
-    """Whether the attempt of this epoch ended with this report. If the sweep took the row back, it ended with another
-    one."""
-    for row in (yield ATTEMPTS_OF(row_id=job_id)):
-        for attempt in attempts_of(row.attempts):
-            if attempt.epoch == epoch:
-                return (attempt.status, attempt.error) == (report.status, report.error)
-    return False
 
 
 def retry_source(

@@ -12,7 +12,7 @@ from answerback.jobs import (
     depth,
     expire,
     finish,
-    orphans,
+    order,
     pages,
     prune,
     read,
@@ -41,7 +41,8 @@ from answerback.jobs.model import (
 from answerback.jobs.outcome import Retry, Snooze
 from answerback.kernel.shares import Shares
 from answerback.kernel.telemetry import Depth
-from answerback.queue.attempts import Report
+from answerback.queue.attempts import Report, reported
+from answerback.queue.fifo import release_orphans
 from answerback.queue.leases import Offer, extend
 from answerback.queue.unconfirmed import UnconfirmedClaims
 
@@ -133,7 +134,7 @@ class JobStore:
 
     async def reported(self, job_id: str, epoch: int, report: Report) -> bool:
         """Whether this attempt ended with this report."""
-        return await self._read(lambda tx: read.reported(tx, job_id, epoch, report))
+        return await self._read(lambda _: reported(read.ATTEMPTS_OF, job_id, epoch, report))
 
     async def require(self, job_id: str, kind: str) -> None:
         """Raises NotFound unless there is such a job of this kind, of any tenant."""
@@ -194,8 +195,9 @@ class JobStore:
         return await self._write(partial(expire.expire, kinds=self._kinds))
 
     async def release_orphans(self) -> Swept:
-        """Releases the next job of conversations whose head vanished."""
-        return await self._write(orphans.release_orphans)
+        """Releases the next job of conversations whose head vanished; none should ever be found."""
+        released = await self._write(lambda tx: release_orphans(tx, order.ORPHANED, order.RELEASE_NEXT))
+        return Swept(jobs_orphaned=released)
 
     async def prune(self, retention_ms: int) -> Swept:
         """Deletes a batch of jobs that ended more than `retention_ms` ago, and of idle conversations."""

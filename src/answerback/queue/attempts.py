@@ -8,10 +8,10 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Text, bindparam, case, cast, func, literal_column, update
+from sqlalchemy import ColumnElement, Text, bindparam, case, cast, func, literal_column, select, update
 from sqlalchemy.dialects.postgresql import JSONB
 
-from answerback.database.operation import Statement
+from answerback.database.operation import Operation, Statement
 from answerback.database.sql import Either
 from answerback.kernel.json import encoded
 from answerback.kernel.values import quickly_made
@@ -84,6 +84,18 @@ def attempts_of(stored: str) -> tuple[Attempt, ...]:
         # As all rows of a list, which reads none.
         return ()
     return tuple(Attempt(**each) for each in json.loads(stored))
+
+
+def attempts_of_row(table: Any) -> Statement:
+    return Statement(select(table.c.attempts).where(table.c.id == bindparam("row_id")))
+
+
+def reported(attempts: Statement, row_id: str, epoch: int, report: Report) -> Operation[bool]:
+    """Whether the attempt of this epoch ended with this report. If the sweep took the row back, it ended with another
+    one. `attempts` is of `attempts_of_row`."""
+    rows = yield attempts(row_id=row_id)
+    made = attempts_of(rows[0].attempts) if rows else ()
+    return any((each.epoch, each.status, each.error) == (epoch, report.status, report.error) for each in made)
 
 
 def ending_attempt(

@@ -20,7 +20,7 @@ from sqlalchemy import (
     update,
 )
 
-from answerback.database.operation import Statement
+from answerback.database.operation import Operation, Statement, Transaction
 from answerback.database.sql import ARRAY_OF_IDS, aliased, at_most, in_state
 from answerback.database.tables import conversations, one_of
 
@@ -77,3 +77,12 @@ def orphaned(table: Table, head_states: Sequence[str], columns: tuple[str, ...])
     same: dict[str, Any] = {column: table.c[column] for column in columns}
     alone = ~has_head(table, head_states, **same)
     return Statement(select(*same.values()).where(in_state(table, HELD), alone).distinct().limit(at_most(ORPHANS)))
+
+
+def release_orphans(tx: Transaction, orphaned: Statement, release_next: Statement) -> Operation[int]:
+    """Releases the next row of queues whose head vanished; returns how many."""
+    released = 0
+    for row in (yield orphaned()):
+        if (yield TRY_LOCK_CONVERSATION(conversation_id=row.conversation_id)):
+            released += len((yield release_next(**row._asdict(), now=tx.now)))
+    return released

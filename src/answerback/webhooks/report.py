@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, func
 
-from answerback.database.operation import BatchPlan, Operation, Statement, Transaction
+from answerback.database.operation import BatchPlan, Operation, Transaction
 from answerback.database.sql import bound
 from answerback.database.tables import deliveries
-from answerback.queue.attempts import RELEASED, Report, attempts_of, ending_attempt, entry
+from answerback.queue.attempts import RELEASED, Report, attempts_of_row, ending_attempt, entry
 from answerback.queue.fifo import LOCK_CONVERSATIONS
 from answerback.queue.leases import extending, fenced, releasing_unconfirmed
 from answerback.webhooks.model import ClaimedDelivery, DeliveryState, Reported
@@ -33,7 +33,7 @@ RELEASE = ending_attempt(
 PLAN = BatchPlan((LOCK_CONVERSATIONS, REPORT, RELEASE_NEXT), "report")
 RELEASE_UNCONFIRMED = releasing_unconfirmed(deliveries, DeliveryState.SENDING, DeliveryState.PENDING)
 EXTEND = extending(deliveries, DeliveryState.SENDING)
-ATTEMPTS = Statement(select(deliveries.c.attempts).where(deliveries.c.id == bindparam("row_id")))
+ATTEMPTS_OF = attempts_of_row(deliveries)
 
 
 def end_attempt(
@@ -66,13 +66,6 @@ def end_attempt(
         return Reported(released=False)
     next_one = yield RELEASE_NEXT(conversation_id=claim.conversation_id, destination=claim.destination, now=tx.now)
     return Reported(released=bool(next_one))
-
-
-def reported(_: Transaction, delivery_id: str, epoch: int, report: Report) -> Operation[bool]:
-    """Whether the attempt of this epoch ended with this report."""
-    rows = yield ATTEMPTS(row_id=delivery_id)
-    made = attempts_of(rows[0].attempts) if rows else ()
-    return any((each.epoch, each.status, each.error) == (epoch, report.status, report.error) for each in made)
 
 
 def release(tx: Transaction, held: Sequence[tuple[str, int]]) -> Operation[None]:

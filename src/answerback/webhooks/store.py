@@ -8,10 +8,11 @@ from sqlalchemy import bindparam, select
 from answerback.database.operation import Database, Operation, Statement, Transaction
 from answerback.database.tables import deliveries
 from answerback.kernel.shares import Shares
-from answerback.queue.attempts import Report
+from answerback.queue.attempts import Report, reported
+from answerback.queue.fifo import release_orphans
 from answerback.queue.leases import extend
 from answerback.queue.unconfirmed import UnconfirmedClaims
-from answerback.webhooks import bulk_resend, endpoints, expire, orphans, recover, resend
+from answerback.webhooks import bulk_resend, endpoints, expire, order, recover, resend
 from answerback.webhooks import claim as claiming
 from answerback.webhooks import report as reporting
 from answerback.webhooks.bulk_resend import Page, Position, ResendFilter
@@ -85,7 +86,7 @@ class DeliveryStore:
     async def delivery_reported(self, claim: ClaimedDelivery, report: Report) -> bool:
         """Whether the claim's attempt ended with this report."""
         return await self._database.read.run(
-            lambda tx: reporting.reported(tx, claim.id, claim.epoch, report), tenant_id=claim.tenant_id
+            lambda _: reported(reporting.ATTEMPTS_OF, claim.id, claim.epoch, report), tenant_id=claim.tenant_id
         )
 
     async def resend_delivery(self, tenant_id: str, delivery_id: str) -> DeliveryRecord:
@@ -124,8 +125,9 @@ class DeliveryStore:
         return await self._database.write.run(lambda tx: expire.expire(tx, is_open))
 
     async def release_orphaned_deliveries(self) -> int:
-        """Releases a batch of deliveries that are held behind nothing; returns how many."""
-        return await self._database.write.run(orphans.release_orphans)
+        """Releases a batch of deliveries that are held behind nothing, of which there should never be one; returns how
+        many."""
+        return await self._database.write.run(lambda tx: release_orphans(tx, order.ORPHANED, order.RELEASE_NEXT))
 
     async def create_endpoint(self, tenant_id: str, name: str, url: str, event_types: Iterable[str]) -> Endpoint:
         """Raises Conflict where the tenant has as many as it may."""
