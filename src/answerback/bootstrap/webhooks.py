@@ -4,20 +4,24 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from answerback.bootstrap.accounts import make_signing_secrets
-from answerback.bootstrap.endpoints import make_endpoints, make_receivers
 from answerback.bootstrap.inbox import make_inbox
 from answerback.bootstrap.lifetimes import opened
 from answerback.bootstrap.stores import Stores
 from answerback.inbox.inbox import Inbox
 from answerback.inbox.sender import InboxSender
 from answerback.kernel.instruments import Instruments
+from answerback.relay import bodies as relay
+from answerback.reviews import bodies as reviews
 from answerback.settings import Settings
 from answerback.webhooks.deliver import Sender
 from answerback.webhooks.endpoint_routes import Endpoints
+from answerback.webhooks.event_types import OPENAI_SAMPLES, EventTypes
 from answerback.webhooks.guard import AddressGuard
 from answerback.webhooks.receiver_routes import Receivers
 from answerback.webhooks.secrets import SigningSecrets
 from answerback.webhooks.sender import WebhookSender
+from answerback.webhooks.signer import Signer
+from answerback.webhooks.trial import Trial
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +51,13 @@ def make_webhooks(settings: Settings, stores: Stores, instruments: Instruments, 
     )
     opened(guard, lifetimes)
     sender = opened(InboxSender(WebhookSender(guard, clock.now, settings.callback_timeout_seconds), inbox), lifetimes)
+    trial, messages = Trial(sender, Signer(secrets, clock), clock.now), relay.samples()
+    types = EventTypes({**OPENAI_SAMPLES, **messages, **reviews.samples()})
     return Webhooks(
         secrets=secrets,
         guard=guard,
         sender=sender,
         inbox=inbox,
-        endpoints=make_endpoints(stores, secrets, guard, sender, clock),
-        receivers=make_receivers(stores, secrets, guard, sender, clock),
+        endpoints=Endpoints(stores.deliveries, secrets, guard, trial, types),
+        receivers=Receivers(stores.deliveries, guard, trial, messages["message.completed"]),
     )

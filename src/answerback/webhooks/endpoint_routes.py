@@ -33,11 +33,11 @@ from answerback.webhooks.endpoint_bodies import (
     endpoint_list,
     endpoint_with_secret,
 )
-from answerback.webhooks.endpoint_trial import EndpointTrial
 from answerback.webhooks.event_types import EventTypes
 from answerback.webhooks.guard import AddressGuard
 from answerback.webhooks.secrets import SigningSecrets
 from answerback.webhooks.store import DeliveryStore
+from answerback.webhooks.trial import Trial
 
 DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE = 20, 100
 
@@ -87,7 +87,7 @@ class Endpoints:
     store: DeliveryStore
     secrets: SigningSecrets
     guard: AddressGuard
-    trial: EndpointTrial
+    trial: Trial
     types: EventTypes
 
     async def check(self, tenant_id: str, url: str | None, event_types: list[str] | None) -> None:
@@ -252,7 +252,7 @@ def _add_test(routes: APIRouter, endpoints: Endpoints, tenant_of: TenantOf) -> N
         event_type = (await read_body(request, TestedType)).event_type
         sample = endpoints.types.sample(event_type)
         endpoint = await endpoints.store.get_endpoint(tenant_id, webhook_endpoint_id)
-        status = await endpoints.trial.send(endpoint, event_type, sample)
+        status = await endpoints.trial.event(endpoint, event_type, sample)
         return respond(200, EndpointTested(webhook_endpoint_id=endpoint.id, event_type=event_type, status_code=status))
 
 

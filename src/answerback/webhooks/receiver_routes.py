@@ -1,5 +1,6 @@
 """`/v1/receivers`: where callbacks go, and how it answers."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,11 +16,12 @@ from answerback.http.known_queries import KNOWN_QUERIES
 from answerback.http.openapi_parts import KEY_ERRORS, NOT_JSON, TENANT_ERRORS, errors
 from answerback.http.responses import Time, respond
 from answerback.kernel.errors import CallbackRefused
+from answerback.kernel.json import Json
 from answerback.webhooks.guard import AddressGuard
 from answerback.webhooks.receiver_rows import COUNTED, NEWEST
-from answerback.webhooks.receiver_trial import ReceiverTrial
 from answerback.webhooks.receivers import MAX_FAILING
 from answerback.webhooks.store import DeliveryStore
+from answerback.webhooks.trial import Trial
 
 
 class FailingPathBody(BaseModel):
@@ -76,11 +78,12 @@ class ReceiverTested(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Receivers:
-    """What the routes need."""
+    """What the routes need. `sample` is the body of a callback that tries a receiver."""
 
     store: DeliveryStore
     guard: AddressGuard
-    trial: ReceiverTrial
+    trial: Trial
+    sample: Mapping[str, Json]
 
 
 def router(receivers: Receivers, polling_tenant_of: AskedTenantOf, tenant_of: AskedTenantOf) -> APIRouter:
@@ -119,6 +122,7 @@ def router(receivers: Receivers, polling_tenant_of: AskedTenantOf, tenant_of: As
             await receivers.guard.check(url, tenant_id)
         except CallbackRefused as refusal:
             raise refusal.named("url") from None
-        return respond(200, ReceiverTested(url=url, status_code=await receivers.trial.send(tenant_id, url)))
+        status = await receivers.trial.callback(tenant_id, url, receivers.sample)
+        return respond(200, ReceiverTested(url=url, status_code=status))
 
     return routes
