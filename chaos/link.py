@@ -11,7 +11,6 @@ import socket
 import struct
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from answerback.testing.service import HOST
@@ -54,9 +53,7 @@ class Link:
         self._accepting = asyncio.create_task(self._accept_forever())
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         tasks = [*self._carrying, *([self._accepting] if self._accepting else [])]
         for task in tasks:
             task.cancel()

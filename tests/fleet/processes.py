@@ -4,7 +4,6 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from statistics import median
-from types import TracebackType
 from typing import Any, Literal, Self
 
 import aiohttp
@@ -44,9 +43,7 @@ class Fleet:
         self._http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=64))
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self._http.close()
 
     @property

@@ -12,7 +12,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from pwd import struct_passwd
-from types import TracebackType
 from typing import ClassVar, Self
 
 from answerback.testing.backends.tree import descendants, end_all
@@ -46,14 +45,7 @@ class Backend(ABC):
     @classmethod
     def start(cls, folder: Path | None = None) -> Self:
         """Starts a server and waits until it serves. Raises BackendUnavailable."""
-        server = cls(folder)
-        try:
-            server._prepare()
-            server._up()
-        except BaseException:
-            server.stop()
-            raise
-        return server
+        return cls(folder)._started()
 
     @property
     @abstractmethod
@@ -81,9 +73,7 @@ class Backend(ABC):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     @abstractmethod
@@ -113,6 +103,15 @@ class Backend(ABC):
     @property
     def _process(self) -> subprocess.Popen[bytes]:
         return self._processes[-1]
+
+    def _started(self) -> Self:
+        try:
+            self._prepare()
+            self._up()
+        except BaseException:
+            self.stop()
+            raise
+        return self
 
     def _up(self) -> None:
         self._spawn(*self._command())

@@ -27,13 +27,7 @@ class PgBouncer(Backend):
         """In front of the server with this URL, for all its databases. Raises BackendUnavailable."""
         bouncer = cls(None)
         bouncer.server = server
-        try:
-            bouncer._prepare()
-            bouncer._up()
-        except BaseException:
-            bouncer.stop()
-            raise
-        return bouncer
+        return bouncer._started()
 
     @property
     def url(self) -> str:
