@@ -18,8 +18,8 @@ OURS = ("benchmark-*.csv", "benchmark-*.svg", "benchmark-*.json", "benchmark-*.p
 
 
 class ResultsFolder:
-    """Implements `Results` in `folder`, made at the first use. Each file has a name of its own, none is ever
-    overwritten, and only the user of this process may read it: prompts and answers are private."""
+    """`folder` is made at the first use. Each file has a name of its own, none is ever overwritten, and only the user
+    of this process may read it: prompts and answers are private."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -60,7 +60,8 @@ def private(path: Path) -> BinaryIO:
 
 
 class CsvFile:
-    """Implements `ResultsFile`. Writes in a thread, so that a slow disk does not block the event loop."""
+    """A benchmark's file; `path` is where an operator finds it. Writes in a thread, so that a slow disk does not block
+    the event loop."""
 
     def __init__(self, path: Path, file: BinaryIO) -> None:
         self.path = str(path)

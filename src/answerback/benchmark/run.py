@@ -4,10 +4,10 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
-from typing import Protocol
 
 from answerback.benchmark import sheet
 from answerback.benchmark.model import Plan, Report, Run, summarize
+from answerback.benchmark.results import CsvFile, ResultsFolder
 from answerback.kernel.log import Log
 from answerback.llm.asking import Asker, Measured
 from answerback.llm.catalog import Catalog
@@ -40,29 +40,11 @@ def unseen(_: Run) -> None:
     """Does nothing at the end of a run; for callers that show no progress."""
 
 
-class ResultsFile(Protocol):
-    """A benchmark's file. `path` is where an operator finds it."""
-
-    path: str
-
-    async def write(self, text: str) -> None:
-        """Raises ResultsUnwritable."""
-
-    async def close(self) -> None: ...
-
-
-class Results(Protocol):
-    """Makes the files of benchmarks' results."""
-
-    async def create(self) -> ResultsFile:
-        """A new file under a name of its own. Raises ResultsUnwritable."""
-
-
 class Benchmark:
     """Runs plans; `default_model` is asked where a plan names none. Cancelling it stops the calls under way and keeps
     the rows of the runs that ended."""
 
-    def __init__(self, asker: Asker, catalog: Catalog, results: Results, default_model: str, log: Log) -> None:
+    def __init__(self, asker: Asker, catalog: Catalog, results: ResultsFolder, default_model: str, log: Log) -> None:
         self._asker = asker
         self._catalog = catalog
         self._results = results
@@ -81,7 +63,7 @@ class Benchmark:
         finally:
             await file.close()
 
-    async def _one(self, tenant_id: str, plan: Plan, file: ResultsFile, on_run: OnRun) -> Report:
+    async def _one(self, tenant_id: str, plan: Plan, file: CsvFile, on_run: OnRun) -> Report:
         started, model = time.perf_counter(), plan.model or self._default_model
         runs: list[list[Run]] = [[] for _ in plan.prompts]
         answers = [""] * len(plan.prompts)
@@ -137,7 +119,7 @@ class Benchmark:
         )
         return run, measured
 
-    def _report(self, plan: Plan, runs: Sequence[Sequence[Run]], file: ResultsFile, seconds: float) -> None:
+    def _report(self, plan: Plan, runs: Sequence[Sequence[Run]], file: CsvFile, seconds: float) -> None:
         ended = sum(len(each) for each in runs)
         failures = sum(run.failure is not None for each in runs for run in each)
         log = self._log.info if ended == plan.calls else self._log.warning

@@ -21,7 +21,7 @@ from answerback.kernel.usage import Usage
 from answerback.kernel.values import quickly_made
 from answerback.queue import attempts
 from answerback.queue.attempts import Report, ending_attempt
-from answerback.queue.fifo import LOCK_CONVERSATIONS, TRY_LOCK_CONVERSATION
+from answerback.queue.fifo import LOCK_CONVERSATIONS, TRY_LOCK_CONVERSATION, try_lock
 from answerback.queue.leases import Offer, fenced, lost
 from answerback.webhooks.notify import NOTIFYING, EventBody, Notice, notify
 
@@ -135,7 +135,7 @@ def end_open(
 
 def end_overdue(tx: Transaction, kinds: Registry, job: Job[Any], end: End) -> Operation[Finished | None]:
     """As `end_open`, unless another transaction holds the job's conversation at this moment."""
-    if job.conversation_id is not None and not (yield TRY_LOCK_CONVERSATION(conversation_id=job.conversation_id)):
+    if not (yield from try_lock(job.conversation_id)):
         return None
     rows = yield END_OPEN(row_id=job.id, **_ending_values(tx, end, Report(end.state)))
     return (yield from _settle(tx, kinds, job, end)) if rows else None
@@ -145,7 +145,7 @@ def end_lost(
     tx: Transaction, kinds: Registry, job: Job[Any], epoch: int, end: End, report: Report
 ) -> Operation[Finished | None]:
     """As `end_overdue`, if the job's lease of that epoch has run out."""
-    if job.conversation_id is not None and not (yield TRY_LOCK_CONVERSATION(conversation_id=job.conversation_id)):
+    if not (yield from try_lock(job.conversation_id)):
         return None
     rows = yield END_LOST(row_id=job.id, epoch=epoch, now=tx.now, **_ending_values(tx, end, report))
     return (yield from _settle(tx, kinds, job, end)) if rows else None

@@ -11,7 +11,7 @@ from answerback.database.sql import at_most, is_one_of
 from answerback.database.tables import conversation_items, conversations, deliveries, jobs
 from answerback.jobs.events import DELETE as DELETE_EVENTS
 from answerback.jobs.model import Swept
-from answerback.queue.fifo import TRY_LOCK_CONVERSATION
+from answerback.queue.fifo import TRY_LOCK_CONVERSATION, try_lock
 from answerback.webhooks.prune import PRUNE as PRUNE_DELIVERIES
 from answerback.webhooks.prune import unsettled
 
@@ -81,7 +81,7 @@ def prune(tx: Transaction, retention_ms: int) -> Operation[Swept]:
 
 
 def _prune(row: Row) -> Operation[bool]:
-    if row.conversation_id is not None and not (yield TRY_LOCK_CONVERSATION(conversation_id=row.conversation_id)):
+    if not (yield from try_lock(row.conversation_id)):
         return False
     yield PRUNE_DELIVERIES(of=row.id)
     if row.conversation_id is not None:

@@ -43,6 +43,11 @@ TRY_LOCK_CONVERSATION = Statement(
 """Returns no row while another transaction holds the conversation: sweeps come again, and need not wait."""
 
 
+def try_lock(conversation_id: int | None) -> Operation[bool]:
+    """Locks a conversation, if there is one. False while another transaction holds it."""
+    return conversation_id is None or bool((yield TRY_LOCK_CONVERSATION(conversation_id=conversation_id)))
+
+
 def has_head(table: Table, head_states: Sequence[str], **same: Any) -> ColumnElement[bool]:
     """Whether a row is the head of the queue whose columns equal `same`; a queue of NULL has none."""
     ahead = aliased(table, "ahead")
@@ -83,6 +88,6 @@ def release_orphans(tx: Transaction, orphaned: Statement, release_next: Statemen
     """Releases the next row of queues whose head vanished; returns how many."""
     released = 0
     for row in (yield orphaned()):
-        if (yield TRY_LOCK_CONVERSATION(conversation_id=row.conversation_id)):
+        if (yield from try_lock(row.conversation_id)):
             released += len((yield release_next(**row._asdict(), now=tx.now)))
     return released

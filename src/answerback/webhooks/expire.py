@@ -8,7 +8,7 @@ from answerback.database.batching import batched
 from answerback.database.operation import BatchPlan, Operation, Row, Statement, Transaction
 from answerback.database.sql import at_most, in_state
 from answerback.database.tables import deliveries
-from answerback.queue.fifo import TRY_LOCK_CONVERSATION
+from answerback.queue.fifo import TRY_LOCK_CONVERSATION, try_lock
 from answerback.webhooks.model import DeliveryState, OriginKey
 from answerback.webhooks.order import RELEASE_NEXT
 
@@ -49,7 +49,7 @@ def expire(tx: Transaction, is_open: Callable[[OriginKey], bool]) -> Operation[i
 
 
 def _expire(tx: Transaction, row: Row) -> Operation[bool]:
-    if row.conversation_id is not None and not (yield TRY_LOCK_CONVERSATION(conversation_id=row.conversation_id)):
+    if not (yield from try_lock(row.conversation_id)):
         return False
     expired = yield EXPIRE(row_id=row.id, now=tx.now)
     if expired and row.conversation_id is not None:

@@ -7,7 +7,7 @@ from answerback.database.operation import BatchPlan, Operation, Row, Statement, 
 from answerback.database.sql import at_most, in_state
 from answerback.database.tables import deliveries
 from answerback.queue.attempts import LOST, ending_attempt, entry
-from answerback.queue.fifo import TRY_LOCK_CONVERSATION
+from answerback.queue.fifo import TRY_LOCK_CONVERSATION, try_lock
 from answerback.queue.leases import lost
 from answerback.webhooks.model import DeliveryState
 from answerback.webhooks.order import RELEASE_NEXT
@@ -46,7 +46,7 @@ def recover_leases(tx: Transaction) -> Operation[int]:
 def _recover(tx: Transaction, row: Row) -> Operation[bool]:
     state = DeliveryState.PENDING if tx.now < row.deadline_at else DeliveryState.DEAD
     settles = state is DeliveryState.DEAD and row.conversation_id is not None
-    if settles and not (yield TRY_LOCK_CONVERSATION(conversation_id=row.conversation_id)):
+    if settles and not (yield from try_lock(row.conversation_id)):
         return False
     taken = yield TAKE_BACK(
         row_id=row.id,

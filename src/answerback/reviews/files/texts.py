@@ -33,8 +33,8 @@ class Reader(Protocol):
 
 
 class FileTexts:
-    """Implements `Texts`. A tenant takes one of the places only while it holds fewer than `slot_factor` times the free
-    ones, and else waits for its turn, before anything is fetched."""
+    """A tenant takes one of the places only while it holds fewer than `slot_factor` times the free ones, and else waits
+    for its turn, before anything is fetched."""
 
     def __init__(self, fetcher: Fetcher, reader: Reader, slot_factor: float) -> None:
         self._fetcher = fetcher
@@ -43,7 +43,7 @@ class FileTexts:
         self._kept = KeptTexts()
 
     async def of(self, job_id: str, refs: Sequence[FileRef], tenant_id: str) -> list[str]:
-        """The texts, in the order of the files; they are kept until `forget`. Raises ProviderError."""
+        """In the order of the files; they are kept for another attempt until `forget`. Raises ProviderError."""
         if not refs:
             raise _refused("there is nothing to review: file_refs is empty")
         if len(refs) > MAX_FILES:
