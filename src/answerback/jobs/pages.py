@@ -223,10 +223,6 @@ def _jobs(asked: _Asked, before: str, limit: int) -> Operation[list[str]]:
         ids += [row.id for _, row in held]
     heads = yield HEAD_OF_CONVERSATION.each(places)
     ids += [row.id for _, row in heads if row.id < before and _suits(asked, row)]
-    return _first(limit, ids)
-
-
-def _first(limit: int, ids: list[str]) -> list[str]:
     return sorted(ids, reverse=True)[:limit]
 
 

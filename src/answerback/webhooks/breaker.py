@@ -88,11 +88,6 @@ class CircuitBreakers:
         return len(self._origins)
 
     def look(self, key: OriginKey, late: bool = False, unreached: bool = False) -> OriginRoom:
-        """How many more attempts may begin now. `late`: the delivery due first has been owed for long, as after an
-        outage; `unreached`: it could not be reached.
-
-        Changes nothing, and may be called from another thread than the rest.
-        """
         now = self._monotonic()
         state = self._origins.get(key)
         if state is None:
@@ -106,12 +101,10 @@ class CircuitBreakers:
         return OriginRoom(free, recovered_for=recovered_for, probes=self._may_probe(state, now, unreached))
 
     def is_open(self, key: OriginKey) -> bool:
-        """Whether the origin's breaker is open: only probes are sent."""
         state = self._origins.get(key)
         return state is not None and state.open
 
     def reserve(self, key: OriginKey) -> bool:
-        """Takes a place for an attempt that may follow. False: there is none, or only for a probe."""
         now = self._monotonic()
         state = self._find(key, now)
         if state.open or not self._free(state, state.window.size, now):
@@ -120,7 +113,6 @@ class CircuitBreakers:
         return True
 
     def give_back(self, key: OriginKey) -> bool:
-        """No attempt followed. Whether one may begin now where none could before."""
         now = self._monotonic()
         state = self._find(key, now)
         was_full = not self._free(state, state.window.size, now)
@@ -128,8 +120,6 @@ class CircuitBreakers:
         return was_full and self._free(state, state.window.size, now) > 0
 
     def began(self, key: OriginKey, late: bool = False, early: bool = False, *, reserved: bool = False) -> None:
-        """An attempt begins, for which `look` found room, or for which a place was `reserved`; it holds its place until
-        `ended`. `early`: before its turn in the schedule."""
         now = self._monotonic()
         state = self._find(key, now)
         if late and self._is_new(state):
@@ -140,8 +130,6 @@ class CircuitBreakers:
         state.window.began_one(state.in_flight - 1)
 
     def ended(self, key: OriginKey, end: AttemptEnd, seconds: float) -> bool:
-        """Ends an attempt that began, exactly once. Returns whether the origin was full, or has just recovered, and
-        takes more now: deliveries may wait for that."""
         now = self._monotonic()
         state = self._origins.get(key)
         if state is None:
@@ -166,7 +154,6 @@ class CircuitBreakers:
         return (was_full or state.recovered_at == now) and self._free(state, state.window.size, now) > 0
 
     def drained(self, key: OriginKey) -> None:
-        """No delivery is left that waited because the origin could not be reached."""
         state = self._origins.get(key)
         if state is not None and self._monotonic() - state.recovered_at >= SHORTEST_RECOVERY:
             state.recovering = False

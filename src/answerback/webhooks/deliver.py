@@ -48,8 +48,9 @@ class Origins(Protocol):
     """Says how much each origin is called."""
 
     def look(self, key: OriginKey, late: bool, unreached: bool) -> OriginRoom:
-        """How many more attempts may begin now. `late`: the delivery due first has been owed for long; `unreached`: it
-        could not be reached."""
+        """How many more attempts may begin now. `late`: the delivery due first has been owed for long, as after an
+        outage; `unreached`: it could not be reached. Changes nothing, and may be called on another thread than the
+        rest."""
 
     def is_open(self, key: OriginKey) -> bool:
         """Whether the origin's breaker is open: only probes are sent."""
@@ -61,11 +62,12 @@ class Origins(Protocol):
         """No attempt followed. Whether one may begin now where none could before."""
 
     def began(self, key: OriginKey, late: bool, early: bool = False, *, reserved: bool = False) -> None:
-        """An attempt begins, for which `look` found room, or for which a place was `reserved`. `early`: before its turn
-        in the schedule."""
+        """An attempt begins, for which `look` found room, or for which a place was `reserved`; it holds its place until
+        `ended`. `early`: before its turn in the schedule."""
 
     def ended(self, key: OriginKey, end: AttemptEnd, seconds: float) -> bool:
-        """Ends an attempt that began, exactly once. Whether another one may begin now where none could before."""
+        """Ends an attempt that began, exactly once. Whether the origin was full, or has just recovered, and takes more
+        now: deliveries may wait for that."""
 
     def drained(self, key: OriginKey) -> None:
         """No delivery is left that waited because the origin could not be reached."""
