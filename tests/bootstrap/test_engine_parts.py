@@ -9,7 +9,6 @@ import pytest
 
 from answerback.bootstrap.engine import make_engine
 from answerback.conversations.windows import DatabaseWindows
-from answerback.jobs.ends import JobEnds
 from answerback.jobs.engine import Engine
 from answerback.jobs.kind import Queue
 from answerback.kernel.instruments import Instruments
@@ -80,7 +79,7 @@ def notifier() -> LocalNotifier:
 async def engine(stores: Stores, claims: Calls, weights: Calls, notifier: LocalNotifier) -> AsyncIterator[Engine]:
     settings = Settings(_env_file=None, worker_concurrency=10, tenant_slot_factor=4.0)  # type: ignore[call-arg]
     secrets, windows = SigningSecrets(stores.secrets, {}), DatabaseWindows(stores.conversations)
-    parts = settings, stores.jobs, stores, stores.kinds, StubSender(), secrets, windows, notifier, JobEnds()
+    parts = settings, stores.jobs, stores, stores.kinds, StubSender(), secrets, windows, notifier
     engine = make_engine(*parts, Instruments(Journal(), RealClock()))  # type: ignore[arg-type]
     yield engine
     await engine.stop()

@@ -8,7 +8,6 @@ from typing import Any
 from answerback.conversations.windows import DatabaseWindows
 from answerback.database.clock_watch import ClockWatch
 from answerback.jobs.canceller import Canceller
-from answerback.jobs.ends import JobEnds
 from answerback.jobs.engine import Engine
 from answerback.jobs.job_queue import JobQueue
 from answerback.jobs.kind import Claimed, Queue
@@ -139,15 +138,15 @@ class Shop:
             instruments,
         )
         births = DeliveryBirths(Births(deliveries, stores.deliveries.unconfirmed), places, self.notifier)
-        self.runner = Runner(stores.jobs, stores.kinds, self.notifier, windows, births, JobEnds(), instruments)
-        queue = JobQueue(stores.jobs, self.runner, stores.job_events.moved, lease, instruments.log)
+        self.runner = Runner(stores.jobs, stores.kinds, self.notifier, windows, births, instruments)
+        queue = JobQueue(stores.jobs, self.runner, stores.job_events.moves.moved, lease, instruments.log)
         interactive, batch = with_batch(concurrency, 4.0)
         jobs = WorkerPool(queue, self.notifier.jobs, interactive, lease, instruments)
         self.engine = Engine(
             jobs,
             Births(jobs, stores.jobs.unconfirmed),
             WorkerPool(
-                JobQueue(stores.jobs, self.runner, stores.job_events.moved, lease, instruments.log, Queue.BATCH),
+                JobQueue(stores.jobs, self.runner, stores.job_events.moves.moved, lease, instruments.log, Queue.BATCH),
                 asyncio.Event(),
                 batch,
                 lease,

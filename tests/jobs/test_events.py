@@ -200,7 +200,8 @@ async def test_a_database_that_is_away_loses_no_event(stores: Stores) -> None:
 async def test_a_reader_in_the_same_process_is_woken(stores: Stores) -> None:
     claim = await running(stores)
 
-    with stores.job_events.watching(claim.id) as moved, stores.job_events.watching(claim.id) as too:
+    moves = stores.job_events.moves
+    with moves.watching(claim.id) as moved, moves.watching(claim.id) as too:
         await stores.job_events.append(claim, 0, b"a")
         assert moved.is_set()
         assert too.is_set()

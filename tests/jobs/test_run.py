@@ -8,7 +8,6 @@ import pytest
 
 from answerback.conversations.windows import DatabaseWindows
 from answerback.jobs.deadline import CUT_OFF
-from answerback.jobs.ends import JobEnds
 from answerback.jobs.kind import Claimed, JobState, Registry
 from answerback.jobs.model import JobRecord
 from answerback.jobs.outcome import Awaiting, Completed, Failed, Outcome, Retry, Snooze
@@ -82,7 +81,7 @@ class Desk:
     def runner(self, kind: EchoKind) -> Runner:
         instruments = Instruments(self.journal, self.clock, self.metrics, failpoint=self.on_failpoint)
         windows = DatabaseWindows(self.stores.conversations)
-        return Runner(self.stores.jobs, Registry([kind]), self.notifier, windows, NoPlaces(), JobEnds(), instruments)
+        return Runner(self.stores.jobs, Registry([kind]), self.notifier, windows, NoPlaces(), instruments)
 
     async def attempt(self, kind: EchoKind) -> JobRecord:
         """Makes the one attempt that is due."""

@@ -7,9 +7,9 @@ from typing import Any, cast
 import pytest
 
 from answerback.accounts.model import Caller
-from answerback.jobs.ends import JobEnds
 from answerback.jobs.kind import JobState
 from answerback.jobs.model import Accepted
+from answerback.jobs.moves import JobMoves
 from answerback.kernel.errors import StorageUnavailable
 from answerback.responses.awaited import Awaited
 from answerback.responses.background import Background
@@ -62,7 +62,7 @@ def log() -> Journal:
 @pytest.fixture
 def awaited(log: Journal) -> Awaited:
     background, store, streams = cast("Background", Answered()), cast("ResponseStore", Leaving()), Events()
-    return Awaited(background, store, cast("StoredStreams", streams), JobEnds(), "m", log)
+    return Awaited(background, store, cast("StoredStreams", streams), JobMoves(), "m", log)
 
 
 @pytest.mark.parametrize("key", [None, "key"])
@@ -99,7 +99,7 @@ async def test_a_key_is_free_before_its_caller_hears_of_a_failure() -> None:
             happened.append("freed")
 
     background, store, streams = cast("Background", Answered()), cast("ResponseStore", Freeing()), Events()
-    awaited = Awaited(background, store, cast("StoredStreams", streams), JobEnds(), "m", Journal())
+    awaited = Awaited(background, store, cast("StoredStreams", streams), JobMoves(), "m", Journal())
     response, _ = await awaited.stream(CALLER, UNSTORED, "key")
 
     async def send(message: Any) -> None:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from answerback.conversations.windows import DatabaseWindows
-from answerback.jobs.ends import JobEnds
 from answerback.jobs.kind import Registry
 from answerback.jobs.model import JobRecord
 from answerback.jobs.run import Runner
@@ -104,7 +103,7 @@ class Desk:
         jobs, kinds = self._jobs(reviewer)
         (claim,) = (await jobs.claim("worker", 100, LEASE, roomy())).jobs
         windows = DatabaseWindows(self.stores.conversations)
-        await Runner(jobs, kinds, self.notifier, windows, NoPlaces(), JobEnds(), self._instruments).run(claim)
+        await Runner(jobs, kinds, self.notifier, windows, NoPlaces(), self._instruments).run(claim)
         return await jobs.get(TENANT, claim.id)
 
     def _jobs(self, reviewer: Reviewer) -> tuple[JobStore, Registry]:

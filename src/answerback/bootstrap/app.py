@@ -148,8 +148,9 @@ def _responses(service: Service, canceller: Canceller, idempotent: Idempotent) -
         service.kinds.contexts,
         model,
     )
-    streams = StoredStreams(store, service.stores.job_events, model)
-    awaited = Awaited(background, store, streams, service.ends, model, service.process.instruments.log)
+    events = service.stores.job_events
+    streams = StoredStreams(store, events, model)
+    awaited = Awaited(background, store, streams, events.moves, model, service.process.instruments.log)
     return responses.router(
         service.calls.responder,
         background,

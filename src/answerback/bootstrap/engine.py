@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Mapping
 from answerback.bootstrap.stores import Stores
 from answerback.conversations.windows import Windows
 from answerback.database.clock_watch import ClockWatch
-from answerback.jobs.ends import JobEnds
 from answerback.jobs.engine import Engine
 from answerback.jobs.job_queue import JobQueue
 from answerback.jobs.kind import Queue, Registry, event_types
@@ -42,7 +41,6 @@ def make_engine(
     signing_secrets: SigningSecrets,
     windows: Windows,
     notifier: LocalNotifier,
-    ends: JobEnds,
     instruments: Instruments,
 ) -> Engine:
     lease_seconds, deliveries = settings.lease_seconds, stores.deliveries
@@ -63,11 +61,11 @@ def make_engine(
     delivery_shares, (job_shares, batch_shares) = Shares(*slots, weights=weights), with_batch(*slots, weights)
     delivery_pool = WorkerPool(delivery_queue, notifier.deliveries, delivery_shares, lease_seconds, instruments)
     delivery_births = DeliveryBirths(Births(delivery_pool, deliveries.unconfirmed), origins, notifier)
-    runner = Runner(jobs, kinds, notifier, windows, delivery_births, ends, instruments)
-    job_queue = JobQueue(jobs, runner, stores.job_events.moved, lease_seconds, instruments.log)
+    runner = Runner(jobs, kinds, notifier, windows, delivery_births, instruments)
+    job_queue = JobQueue(jobs, runner, stores.job_events.moves.moved, lease_seconds, instruments.log)
     spread = Spread(settings.worker_concurrency, instruments.clock.monotonic)
     job_pool = WorkerPool(job_queue, notifier.jobs, job_shares, lease_seconds, instruments, spread=spread)
-    batch_queue = JobQueue(jobs, runner, stores.job_events.moved, lease_seconds, instruments.log, Queue.BATCH)
+    batch_queue = JobQueue(jobs, runner, stores.job_events.moves.moved, lease_seconds, instruments.log, Queue.BATCH)
     # Nobody waits for a batch job within a second: its pool is not notified, it polls.
     polled = asyncio.Event()
     leaves, pace = job_pool.may_have_room, Pace(job_pool.started_lately)

@@ -25,7 +25,6 @@ from answerback.bootstrap.stores import Stores, make_stores
 from answerback.bootstrap.upstreams import Upstreams
 from answerback.bootstrap.webhooks import Webhooks, make_webhooks
 from answerback.http.idempotency import IdempotencyRecords
-from answerback.jobs.ends import JobEnds
 from answerback.jobs.engine import Engine
 from answerback.jobs.metrics_routes import Depths
 from answerback.jobs.model import Limits
@@ -70,7 +69,6 @@ class Service:
     default_model: str
     jobs: JobStore
     submitter: Submitter
-    ends: JobEnds
     calls: Calls
     webhooks: Webhooks
     overview: Overview
@@ -137,7 +135,7 @@ async def build(
     provider = opened(upstreams.provider(instruments, overview.providers.health), lifetimes)
     webhooks = make_webhooks(settings, stores, instruments, lifetimes)
     kinds = make_kinds(settings, provider, webhooks.guard, stores, sharing.windows, instruments, lifetimes)
-    registry, local, ends = kinds.registry, LocalNotifier(), JobEnds()
+    registry, local = kinds.registry, LocalNotifier()
     jobs = opened(JobStore(process.database, registry, process.backlog), lifetimes)
     await webhooks.secrets.record()
     await jobs.count_open()
@@ -148,9 +146,7 @@ async def build(
     engine = None
     if role is not Role.API:
         sender, secrets = webhooks.sender, webhooks.secrets
-        engine = make_engine(
-            settings, jobs, stores, registry, sender, secrets, sharing.windows, local, ends, instruments
-        )
+        engine = make_engine(settings, jobs, stores, registry, sender, secrets, sharing.windows, local, instruments)
     notifiers = make_notifiers(settings, local, engine, instruments, siblings, serves=role is not Role.WORKER)
     return Service(
         settings=settings,
@@ -162,7 +158,6 @@ async def build(
         default_model=upstreams.default_model,
         jobs=jobs,
         submitter=_make_submitter(settings, jobs, webhooks.guard, notifiers.notifier, engine, instruments),
-        ends=ends,
         calls=make_calls(settings, process, stores, jobs, kinds, provider, results, upstreams.default_model),
         webhooks=webhooks,
         overview=overview,

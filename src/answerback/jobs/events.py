@@ -1,9 +1,6 @@
 """Events that a job emits while it runs: stored in groups, in their order, before anybody reads them."""
 
-import asyncio
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +10,7 @@ from answerback.database.operation import BatchPlan, Database, Operation, Row, S
 from answerback.database.sql import at_most, bound, upsert
 from answerback.database.tables import job_events, jobs
 from answerback.jobs.kind import ENDED, Claimed, JobState
+from answerback.jobs.moves import JobMoves
 from answerback.queue.leases import fenced
 
 MOST_GROUPS = 64
@@ -74,18 +72,18 @@ class Emitted:
 
 
 class JobEvents:
-    """Every async method raises StorageUnavailable when the database cannot serve it now."""
+    """Every method raises StorageUnavailable when the database cannot serve it now. `moves` wakes readers."""
 
     def __init__(self, database: Database) -> None:
         self._write = database.write.run
         self._read = database.read.run
-        self._watching: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+        self.moves = JobMoves()
 
     async def append(self, claim: Claimed[Any], last: int, data: bytes) -> bool:
         """Stores the events through number `last`. False, and nothing changed, once the row is not the claim's."""
         held = await self._write(lambda _: _store(claim, last, data), APPEND_PLAN, len(data))
         if held:
-            self.moved(claim.id)
+            self.moves.moved(claim.id)
         return held
 
     async def all(self, job_id: str) -> Sequence[Group]:
@@ -95,23 +93,6 @@ class JobEvents:
     async def read(self, tenant_id: str, kind: str, job_id: str, after: int) -> Emitted | None:
         """The groups that hold events behind number `after`; None if the tenant has no such job."""
         return await self._read(lambda _: _emitted(tenant_id, kind, job_id, after), READ_PLAN, tenant_id=tenant_id)
-
-    def moved(self, job_id: str) -> None:
-        """Wakes the readers in this process; those in others poll."""
-        for each in self._watching.get(job_id, ()):
-            each.set()
-
-    @contextmanager
-    def watching(self, job_id: str) -> Iterator[asyncio.Event]:
-        """An event that is set when the job has moved on in this process."""
-        moved = asyncio.Event()
-        self._watching[job_id].add(moved)
-        try:
-            yield moved
-        finally:
-            self._watching[job_id].discard(moved)
-            if not self._watching[job_id]:
-                del self._watching[job_id]
 
 
 def _store(claim: Claimed[Any], last: int, data: bytes) -> Operation[bool]:

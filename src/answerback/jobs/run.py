@@ -7,7 +7,6 @@ from typing import Any, assert_never
 
 from answerback.conversations.windows import Windows
 from answerback.jobs.deadline import named_deadline
-from answerback.jobs.ends import JobEnds
 from answerback.jobs.finish import End
 from answerback.jobs.kind import Claimed, JobState, Registry
 from answerback.jobs.model import Finished
@@ -47,7 +46,6 @@ class Runner:
         notifier: Notifier,
         windows: Windows,
         deliveries: DeliveryBirths,
-        ends: JobEnds,
         instruments: Instruments,
     ) -> None:
         self._store = store
@@ -55,7 +53,6 @@ class Runner:
         self._notifier = notifier
         self._windows = windows
         self._deliveries = deliveries
-        self._ends = ends
         self._log = instruments.log
         self._metrics = instruments.metrics
         self._tracer = instruments.tracer
@@ -156,7 +153,6 @@ class Runner:
         kept = await self._persist(claim, report, write)
         if kept:
             self._failpoint(Failpoint.AFTER_FINISH)
-            self._ends.ended(claim.id)
             # Without a `finished` the commit of an earlier try was not answered: everything may be due.
             if finished is None or finished.owes:
                 self._notifier.wake(Topic.DELIVERIES)

@@ -11,8 +11,8 @@ from starlette.responses import Response
 from answerback.accounts.model import Caller
 from answerback.http.openai_errors import InvalidParameter
 from answerback.http.sse import DONE, KEEP_ALIVE_SECONDS
-from answerback.jobs.ends import JobEnds
 from answerback.jobs.kind import JobState
+from answerback.jobs.moves import JobMoves
 from answerback.kernel.errors import AnyFailure, Conflict, ErrorCode, StorageUnavailable
 from answerback.kernel.json import Json
 from answerback.kernel.log import Log
@@ -38,14 +38,14 @@ class Awaited:
         background: Background,
         store: ResponseStore,
         streams: StoredStreams,
-        ends: JobEnds,
+        moves: JobMoves,
         default_model: str,
         log: Log,
     ) -> None:
         self._background = background
         self._store = store
         self._streams = streams
-        self._ends = ends
+        self._moves = moves
         self._default_model = default_model
         self._log = log
 
@@ -59,7 +59,7 @@ class Awaited:
         accepted = await self._background.submit(caller, asked, idempotency_key)
         job_id, response_id = accepted.job_id, ids.response_id(accepted.job_id)
         try:
-            found = await self._ends.wait(job_id, lambda: self._store.end(tenant_id, response_id))
+            found = await self._moves.until(job_id, lambda: self._store.end(tenant_id, response_id))
         except asyncio.CancelledError:
             if idempotency_key is None:
                 await self._background.end(tenant_id, job_id)

@@ -12,6 +12,7 @@ from answerback.http.openai_errors import InvalidParameter
 from answerback.http.sse import DONE, EVENT_STREAM, StreamedResponse
 from answerback.jobs.events import Emitted, JobEvents
 from answerback.jobs.kind import ENDED, JobState
+from answerback.jobs.moves import POLL_SECONDS, set_within
 from answerback.kernel.errors import NotFound
 from answerback.kernel.json import Json
 from answerback.kernel.persistence import persist
@@ -21,9 +22,6 @@ from answerback.responses.events import behind, decoded, encoded, error_event, f
 from answerback.responses.output import Event
 from answerback.responses.store import ResponseStore
 from answerback.responses.stored import KIND, StoredResponse
-
-POLL_SECONDS = 0.25
-"""How soon at the latest a reader sees what another process has stored."""
 
 
 class StoredStreams:
@@ -46,7 +44,7 @@ class StoredStreams:
     async def read(self, tenant_id: str, found: StoredResponse, after: int = -1) -> AsyncGenerator[bytes, None]:
         """The events behind number `after`, through the last one."""
         sent = -1
-        with self._events.watching(found.job_id) as moved:
+        with self._events.moves.watching(found.job_id) as moved:
             while True:
                 moved.clear()
                 at = max(sent, after)
@@ -61,7 +59,7 @@ class StoredStreams:
                     continue
                 if seen.state in ENDED:
                     break
-                await _set_within(moved, POLL_SECONDS)
+                await set_within(moved, POLL_SECONDS)
         # What was emitted may be deleted by now.
         number = max(sent, seen.last or 0, len(first_events(found.asked, claimed=seen.claimed)) - 1) + 1
         cancelled = seen.state is JobState.CANCELLED
@@ -72,7 +70,7 @@ class StoredStreams:
         without one, None where nothing has happened within these `seconds`."""
         now = asyncio.get_running_loop().time
         until = now() + seconds
-        with self._events.watching(job_id) as moved:
+        with self._events.moves.watching(job_id) as moved:
             while True:
                 moved.clear()
                 seen = await persist(partial(self._events.read, tenant_id, KIND, job_id, -1))
@@ -80,7 +78,7 @@ class StoredStreams:
                     return seen is not None and bool(seen.groups)
                 if now() >= until:
                     return None
-                await _set_within(moved, min(POLL_SECONDS, max(0.0, until - now())))
+                await set_within(moved, min(POLL_SECONDS, max(0.0, until - now())))
 
     def _pieces(self, found: StoredResponse, seen: Emitted, at: int) -> Iterator[tuple[int, bytes]]:
         """Events, with the number of the last one."""
@@ -113,10 +111,3 @@ class StoredStreams:
 def as_response(events: AsyncGenerator[bytes, None]) -> Response:
     """Where the service stops, the connection is cut: an event of that would be in no other reader's stream."""
     return StreamedResponse(events, EVENT_STREAM, None)
-
-
-async def _set_within(event: asyncio.Event, seconds: float) -> None:
-    try:
-        await asyncio.wait_for(event.wait(), seconds)
-    except TimeoutError:
-        return
