@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from answerback.kernel.errors import StorageUnavailable
+from answerback.kernel.shared import Shared
 
 FRESH_SECONDS = 1.0
 """How long an answer is given again."""
@@ -34,23 +35,13 @@ class Readiness:
         self._failed_writes = failed_writes
         self._engine_healthy = engine_healthy
         self._monotonic = monotonic
-        self._asking = asyncio.Lock()
-        self._trouble: str | None = None
-        self._fresh_until = float("-inf")
+        self._answer = Shared(self._ask, monotonic, FRESH_SECONDS)
         self._proven_until = float("-inf")
         self._failed_before = 0
 
     async def trouble(self) -> str | None:
         """Why the service can take no work now; None if it can."""
-        if not self._is_fresh():
-            async with self._asking:
-                if not self._is_fresh():
-                    self._trouble = await self._ask()
-                    self._fresh_until = self._monotonic() + FRESH_SECONDS
-        return self._trouble
-
-    def _is_fresh(self) -> bool:
-        return self._monotonic() < self._fresh_until
+        return await self._answer.get()
 
     async def _ask(self) -> str | None:
         try:

@@ -1,6 +1,7 @@
 """The route that Prometheus reads."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 
 from fastapi import APIRouter
@@ -13,6 +14,7 @@ from answerback.http.openapi_parts import MISDIRECTED, errors
 from answerback.jobs.store import JobStore
 from answerback.kernel.clock import Clock
 from answerback.kernel.errors import StorageUnavailable
+from answerback.kernel.shared import Shared
 from answerback.kernel.telemetry import Depth
 
 FRESH_SECONDS = 3.0
@@ -38,37 +40,32 @@ class Depths:
 
     def __init__(self, store: JobStore, clock: Clock) -> None:
         self._store = store
-        self._clock = clock
-        self._counting: asyncio.Task[None] | None = None
+        self._counted = Shared(self._count, clock.monotonic, FRESH_SECONDS, COUNT_SHARE)
+        self._first: asyncio.Task[None] | None = None
         self._depth: Depth | None = None
-        self._fresh_until = float("-inf")
 
     def start(self) -> None:
         """Counts once, so that the first page need not wait."""
-        self._counting = asyncio.create_task(self._count(0.0))
+        self._first = asyncio.create_task(self._count())
 
     async def now(self) -> Depth | None:
         """None while the database does not answer."""
-        if self._counting is None and self._clock.monotonic() >= self._fresh_until:
-            self._counting = asyncio.create_task(self._count(FRESH_SECONDS))
-        if self._counting is not None:
-            await asyncio.wait([self._counting], timeout=PATIENCE_SECONDS if self._depth is None else WAIT_SECONDS)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE_SECONDS if self._depth is None else WAIT_SECONDS):
+                await self._counted.get()
         return self._depth
 
     async def close(self) -> None:
-        if self._counting is not None:
-            await asyncio.wait([self._counting])
+        if self._first is not None:
+            await asyncio.wait([self._first])
+        await self._counted.close()
 
-    async def _count(self, fresh_for: float) -> None:
-        began = self._clock.monotonic()
+    async def _count(self) -> None:
         try:
             async with asyncio.timeout(TIMEOUT_SECONDS):
                 self._depth = await self._store.depth()
         except (StorageUnavailable, TimeoutError):
             self._depth = None
-        now = self._clock.monotonic()
-        self._fresh_until = now + max(fresh_for, (now - began) / COUNT_SHARE)
-        self._counting = None
 
 
 def router(

@@ -4,8 +4,8 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
 
+from answerback.kernel.shared import Shared
 from answerback.overview.model import Overview
-from answerback.overview.shared import Shared
 from answerback.overview.store import OverviewStore
 
 FRESH_SECONDS = 2.0

@@ -6,9 +6,9 @@ from pydantic import TypeAdapter
 
 from answerback.kernel.errors import StorageUnavailable
 from answerback.kernel.late_writes import LateWrites
+from answerback.kernel.shared import Shared
 from answerback.llm.health import Health
 from answerback.llm.standing import Seen, Standing
-from answerback.overview.shared import Shared
 from answerback.overview.store import OverviewStore
 
 WRITE_SECONDS = 2.0

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from answerback.overview.shared import Shared
+from answerback.kernel.shared import Shared
 from answerback.testing.clock import FakeClock
 
 

@@ -14,19 +14,19 @@ class Shared(Generic[T]):
     `monotonic` is in seconds."""
 
     def __init__(
-        self, make: Callable[[], Awaitable[T]], monotonic: Callable[[], float], seconds: float, share: float
+        self, make: Callable[[], Awaitable[T]], monotonic: Callable[[], float], seconds: float, share: float = 1.0
     ) -> None:
         self._make = make
         self._monotonic = monotonic
         self._seconds = seconds
         self._share = share
-        self._made: T | None = None
+        self._made: T
         self._making: asyncio.Task[T] | None = None
         self._fresh_until = float("-inf")
 
     async def get(self) -> T:
         """Raises what making it raises."""
-        if self._made is not None and self._monotonic() < self._fresh_until:
+        if self._monotonic() < self._fresh_until:
             return self._made
         if self._making is None:
             self._making = asyncio.create_task(self._remake())
