@@ -43,13 +43,9 @@ class Submission:
 
 
 class PushLLM:
-    """Takes submissions on a free port with 202, unless `then` says otherwise.
+    """Takes submissions on a free port with 202, unless `then` says otherwise."""
 
-    With `answer` it calls back with that before it answers 202, as a very fast LLM does.
-    """
-
-    def __init__(self, answer: Mapping[str, Any] | None = None) -> None:
-        self._answer = answer
+    def __init__(self) -> None:
         self._next: deque[Behaviour] = deque()
         self._submissions: list[Submission] = []
         self._came = asyncio.Condition()
@@ -109,6 +105,4 @@ class PushLLM:
         async with self._came:
             self._came.notify_all()
         behaviour = self._next.popleft() if self._next else status(202, '{"accepted": true}')
-        if self._answer is not None:
-            await self.call_back(submission, self._answer)
         return await behaviour(request)
