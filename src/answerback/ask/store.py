@@ -1,11 +1,12 @@
 """The history of questions: stored when answered, listed newest first, deleted with age."""
 
-from sqlalchemy import Text, bindparam, delete, func, insert, select
+from sqlalchemy import Text, bindparam, func, insert, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from answerback.ask.model import Question, QuestionPage
 from answerback.database.operation import Database, Operation, Statement, Transaction
 from answerback.database.pages import fitting
+from answerback.database.pruning import pruning
 from answerback.database.sql import at_most
 from answerback.database.tables import questions
 
@@ -47,18 +48,7 @@ LIST_QUESTIONS = Statement(
     .where(*_of_tenant, questions.c.id >= bindparam("first_id"))
     .order_by(questions.c.id.desc())
 )
-PRUNE_QUESTIONS = Statement(
-    delete(questions)
-    .where(
-        questions.c.id.in_(
-            select(questions.c.id)
-            .where(questions.c.created_at < bindparam("before"))
-            .order_by(questions.c.created_at)
-            .limit(at_most(BATCH))
-        )
-    )
-    .returning(questions.c.id)
-)
+PRUNE_QUESTIONS = pruning(questions, "created_at", BATCH)
 
 
 def keep_question(tx: Transaction, tenant_id: str, question: str, answer: str, finish_reason: str) -> Operation[None]:

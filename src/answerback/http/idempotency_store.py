@@ -12,7 +12,8 @@ from typing import Any
 from sqlalchemy import bindparam, delete, or_, select, update
 
 from answerback.database.operation import Database, Operation, Query, Statement, Transaction
-from answerback.database.sql import at_most, upsert
+from answerback.database.pruning import pruning
+from answerback.database.sql import upsert
 from answerback.database.tables import idempotency_records as records
 from answerback.kernel.errors import IdempotencyConflict, RequestInProgress, ResponseNotStored
 from answerback.kernel.ids import new_id
@@ -95,16 +96,8 @@ STORE = Statement(
     .returning(records.c.id)
 )
 RELEASE = Statement(delete(records).where(*_held))
-_old = (
-    select(records.c.id)
-    .where(
-        records.c.updated_at < bindparam("before"),
-        or_(records.c.lease_expires_at.is_(None), records.c.lease_expires_at <= bindparam("now")),
-    )
-    .order_by(records.c.updated_at)
-    .limit(at_most(BATCH))
-)
-PRUNE = Statement(delete(records).where(records.c.id.in_(_old)).returning(records.c.id))
+_not_in_progress = or_(records.c.lease_expires_at.is_(None), records.c.lease_expires_at <= bindparam("now"))
+PRUNE = pruning(records, "updated_at", BATCH, _not_in_progress)
 
 
 def claim(

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from sqlalchemy import bindparam, delete, func, insert, select
 
 from answerback.database.operation import Database, Operation, Row, Statement, Transaction
+from answerback.database.pruning import pruning
 from answerback.database.sql import at_most
 from answerback.database.tables import inbox
 from answerback.inbox.model import KEPT_MS, MAX_ITEMS, Received, Verdict
 from answerback.kernel.ids import new_id
 
+BATCH = 200
 _COLUMNS = (
     inbox.c.id,
     inbox.c.received_at,
@@ -27,7 +29,7 @@ _oldest_kept = select(func.min(_newest.c.id)).scalar_subquery()
 DROP_OLDEST = Statement(delete(inbox).where(_of_tenant, inbox.c.id < _oldest_kept))
 LIST = Statement(select(*_COLUMNS).where(_of_tenant).order_by(inbox.c.id.desc()).limit(bindparam("limit")))
 CLEAR = Statement(delete(inbox).where(_of_tenant))
-PRUNE = Statement(delete(inbox).where(inbox.c.received_at < bindparam("before")).returning(inbox.c.id))
+PRUNE = pruning(inbox, "received_at", BATCH)
 
 
 def add(tx: Transaction, tenant_id: str, came: Received) -> Operation[None]:
@@ -86,5 +88,5 @@ class InboxStore:
         await self._database.write.run(lambda tx: clear(tx, tenant_id), tenant_id=tenant_id)
 
     async def prune(self) -> int:
-        """Deletes what came more than a day ago; returns how many."""
+        """Deletes a batch of what came more than a day ago; returns how many."""
         return await self._database.write.run(prune)

@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import BigInteger, bindparam, case, delete, func, literal_column, select, tuple_
+from sqlalchemy import BigInteger, bindparam, case, delete, func, literal_column, select
 
 from answerback.database.operation import Database, Operation, Statement, Transaction
+from answerback.database.pruning import pruning
 from answerback.database.sql import at_most, upsert
 from answerback.database.tables import activity, provider_reports
 from answerback.jobs.depth import depth, depth_of_tenant
@@ -55,13 +56,7 @@ DAY = Statement(
     .where(_of_tenant, _since)
     .group_by(activity.c.outcome)
 )
-_old = (
-    select(activity.c.tenant_id, activity.c.minute, activity.c.outcome)
-    .where(activity.c.minute < bindparam("before", type_=BigInteger))
-    .order_by(activity.c.minute)
-    .limit(at_most(PRUNED))
-)
-PRUNE = Statement(delete(activity).where(tuple_(*activity.primary_key).in_(_old)).returning(activity.c.minute))
+PRUNE = pruning(activity, "minute", PRUNED)
 
 OLDEST_REPORT_MS = DAY_MINUTES * MINUTE_MS
 MAX_REPORTS = 100
