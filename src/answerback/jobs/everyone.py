@@ -7,12 +7,12 @@ they are many, or it asks for more, it looks into the rows, as for all that `sif
 
 import json
 from collections.abc import Sequence
-from typing import Any
 
 from sqlalchemy import bindparam, literal_column, select
 
+from answerback.database.distinct import distinct
 from answerback.database.operation import Operation, Statement
-from answerback.database.sql import among, at_most
+from answerback.database.sql import among
 from answerback.database.tables import conversations, deliveries, jobs
 from answerback.jobs.model import EVERY_TENANT, JobFilter
 
@@ -20,22 +20,9 @@ MOST_TENANTS = 100
 """Each costs a list some probes of an index."""
 
 
-def _tenants() -> Any:
-    def first_after(tenant: Any) -> Any:
-        # Every kind is a text that is not empty; to PostgreSQL that says that the index serves.
-        found = select(jobs.c.tenant_id).where(jobs.c.tenant_id > tenant, jobs.c.kind > literal_column("''"))
-        return found.order_by(jobs.c.tenant_id).limit(at_most(1)).scalar_subquery()
-
-    first = select(first_after(literal_column("''")).label("tenant_id"), literal_column("1").label("place"))
-    tenants = first.cte("owners", recursive=True)
-    others = select(first_after(tenants.c.tenant_id), tenants.c.place + literal_column("1"))
-    is_inner = (tenants.c.tenant_id.is_not(None), tenants.c.place <= literal_column(str(MOST_TENANTS)))
-    tenants = tenants.union_all(others.where(*is_inner))
-    return select(tenants.c.tenant_id).where(tenants.c.tenant_id.is_not(None))
-
-
-TENANTS = Statement(_tenants())
-"""Those that have jobs, by one probe each; one more than `MOST_TENANTS` at most."""
+# Every kind is a text that is not empty; to PostgreSQL that says that the index serves.
+TENANTS = Statement(distinct(jobs.c.tenant_id, jobs.c.kind > literal_column("''"), most=MOST_TENANTS))
+"""Those that have jobs."""
 NEWEST = Statement(
     select(jobs.c.id).where(jobs.c.id < bindparam("before")).order_by(jobs.c.id.desc()).limit(bindparam("limit"))
 )

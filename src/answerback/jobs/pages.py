@@ -15,10 +15,11 @@ from typing import Any
 from sqlalchemy import bindparam, func, literal_column, select
 
 from answerback.conversations.store import FIND as FIND_CONVERSATION
+from answerback.database.distinct import distinct
 from answerback.database.operation import Operation, Statement, Transaction
 from answerback.database.pages import fitting
 from answerback.database.range_scan import merged, newest
-from answerback.database.sql import among, at_most, in_state
+from answerback.database.sql import among, in_state
 from answerback.database.tables import JOB_HEAD_STATES, jobs, one_of
 from answerback.jobs import everyone
 from answerback.jobs.kind import ENDED, JobState, Registry
@@ -43,21 +44,8 @@ AFTER_ALL = "jobz"
 """Sorts after every id of a job, in whatever order a database sorts text."""
 
 
-def _kinds() -> Any:
-    def first_after(kind: Any) -> Any:
-        found = select(jobs.c.kind).where(jobs.c.tenant_id == bindparam("tenant_id"), jobs.c.kind > kind)
-        return found.order_by(jobs.c.kind).limit(at_most(1)).scalar_subquery()
-
-    # A literal text comes before all kinds, and says to PostgreSQL that the index serves.
-    kinds = select(first_after(literal_column("''")).label("kind")).cte("kinds", recursive=True)
-    kinds = kinds.union_all(select(first_after(kinds.c.kind)).where(kinds.c.kind.is_not(None)))
-    return select(kinds.c.kind).where(kinds.c.kind.is_not(None))
-
-
-KINDS = Statement(_kinds())
-"""Those that a tenant has jobs of, by one probe each."""
-
-
+KINDS = Statement(distinct(jobs.c.kind, jobs.c.tenant_id == bindparam("tenant_id")))
+"""Those that a tenant has jobs of."""
 _of_conversation = jobs.c.conversation_id == bindparam("conversation_id")
 _has_ended = jobs.c.finished_at.is_not(None)
 OF_TENANT = newest(jobs, ("tenant_id", "kind", "state"), "id", compared="kind")
