@@ -3,7 +3,7 @@
 from answerback.database.operation import Operation, Transaction
 from answerback.jobs.finish import End, end_open
 from answerback.jobs.kind import ENDED, JobState, Registry
-from answerback.jobs.read import FIND_JOB, no_such_job
+from answerback.jobs.read import find_job
 from answerback.jobs.rows import job_of
 from answerback.kernel.errors import Conflict, ErrorCode, Failure
 
@@ -15,15 +15,13 @@ def cancel(tx: Transaction, kinds: Registry, tenant_id: str, job_id: str, *, by_
     """Whether this call ended the job; cancelling twice is no error. `by_operator`: not by its own tenant. Raises
     NotFound; Conflict for another end."""
     while True:
-        rows = yield FIND_JOB(row_id=job_id, tenant_id=tenant_id)
-        if not rows:
-            raise no_such_job(job_id)
-        if rows[0].state == JobState.CANCELLED:
+        row = yield from find_job(tenant_id, job_id)
+        if row.state == JobState.CANCELLED:
             return False
-        if rows[0].state in ENDED:
-            raise Conflict(f"this job is {rows[0].state} already and cannot be cancelled")
-        _, job = job_of(rows[0], kinds)
-        in_turn = rows[0].state != JobState.HELD
+        if row.state in ENDED:
+            raise Conflict(f"this job is {row.state} already and cannot be cancelled")
+        _, job = job_of(row, kinds)
+        in_turn = row.state != JobState.HELD
         end = BY_OPERATOR if by_operator else BY_SENDER
         if (yield from end_open(tx, kinds, job, end, in_turn=in_turn)):
             return True

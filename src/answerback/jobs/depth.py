@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, func, literal_column, select
 
-from answerback.database.operation import Operation, Statement, Transaction
+from answerback.database.operation import Operation, Rows, Statement, Transaction
 from answerback.database.sql import Either, at_most, in_state
 from answerback.database.tables import jobs
 from answerback.jobs.kind import JobState, Queue
@@ -43,14 +43,14 @@ def _count(state: JobState) -> Statement:
 
 
 COUNT = {state: _count(state) for state in OPEN_STATES}
-NEXT_QUEUED = Statement(
+_next_queued = (
     select(jobs.c.run_at)
     .where(*_where(JobState.QUEUED), jobs.c.queue == Queue.INTERACTIVE.value)
     .order_by(jobs.c.rank)
     .limit(at_most(1))
 )
-
-
+NEXT_QUEUED = Statement(_next_queued)
+NEXT_QUEUED_OF_TENANT = Statement(_next_queued.where(jobs.c.tenant_id == bindparam("tenant_id")))
 COUNT_OF_TENANT = Statement(
     select(func.count().label("rows")).where(
         jobs.c.tenant_id == bindparam("tenant_id"),
@@ -58,18 +58,6 @@ COUNT_OF_TENANT = Statement(
         jobs.c.state == bindparam("state"),
     )
 )
-NEXT_QUEUED_OF_TENANT = Statement(
-    select(jobs.c.run_at)
-    .where(
-        *_where(JobState.QUEUED),
-        jobs.c.queue == Queue.INTERACTIVE.value,
-        jobs.c.tenant_id == bindparam("tenant_id"),
-    )
-    .order_by(jobs.c.rank)
-    .limit(at_most(1))
-)
-
-
 # By the column itself, SQLite would walk along the tenants through all jobs, ended ones too, and read every row.
 _tenant = Either(jobs.c.tenant_id.op("||")(literal_column("''")), jobs.c.tenant_id)
 OPEN_JOBS = Statement(
@@ -91,7 +79,7 @@ def depth_of_tenant(tx: Transaction, tenant_id: str) -> Operation[Depth]:
         waiting[sets[index]["state"]] += row.rows
     queued = yield NEXT_QUEUED_OF_TENANT(tenant_id=tenant_id)
     owed = yield from delivery_depth_of_tenant(tenant_id)
-    return Depth(waiting, owed, max(0.0, (tx.now - queued[0].run_at) / 1000) if queued else 0.0)
+    return Depth(waiting, owed, _waited(tx, queued))
 
 
 def depth(tx: Transaction) -> Operation[Depth]:
@@ -100,4 +88,9 @@ def depth(tx: Transaction) -> Operation[Depth]:
         waiting[state.value] = (yield statement())[0].rows
     queued = yield NEXT_QUEUED()
     owed, oldest_delivery = yield from delivery_depth(tx)
-    return Depth(waiting, owed, max(0.0, (tx.now - queued[0].run_at) / 1000) if queued else 0.0, oldest_delivery)
+    return Depth(waiting, owed, _waited(tx, queued), oldest_delivery)
+
+
+def _waited(tx: Transaction, queued: Rows) -> float:
+    """For how many seconds the next job has been due."""
+    return max(0.0, (tx.now - queued[0].run_at) / 1000) if queued else 0.0

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, select
 
-from answerback.database.operation import Operation, Statement, Transaction
+from answerback.database.operation import Operation, Row, Statement, Transaction
 from answerback.database.sql import at_most, in_state
 from answerback.database.tables import conversations, jobs
 from answerback.jobs.accept import FIND_RETRY
@@ -41,14 +41,19 @@ CONVERSATION = Statement(
 )
 
 
-def get_job(tx: Transaction, kinds: Registry, tenant_id: str, job_id: str) -> Operation[JobRecord]:
+def find_job(tenant_id: str, job_id: str) -> Operation[Row]:
     """Raises NotFound."""
     rows = yield FIND_JOB(row_id=job_id, tenant_id=tenant_id)
     if not rows:
-        raise no_such_job(job_id)
+        raise _no_such_job(job_id)
+    return rows[0]
+
+
+def get_job(tx: Transaction, kinds: Registry, tenant_id: str, job_id: str) -> Operation[JobRecord]:
+    """Raises NotFound."""
+    record = record_of((yield from find_job(tenant_id, job_id)), kinds, tx)
     retried = yield FIND_RETRY(retry_of=job_id)
     owed = yield from deliveries_of(tx, job_id)
-    record = record_of(rows[0], kinds, tx)
     behind = (yield from _behind(record.job)) if record.state is JobState.HELD else None
     retried_as = retried[0].id if retried else None
     return replace(record, behind=behind, retried_as=retried_as, deliveries=tuple(owed))
@@ -58,7 +63,7 @@ def owner(_: Transaction, job_id: str) -> Operation[str]:
     """Raises NotFound."""
     rows = yield OWNER(row_id=job_id)
     if not rows:
-        raise no_such_job(job_id)
+        raise _no_such_job(job_id)
     return str(rows[0].tenant_id)
 
 
@@ -73,10 +78,8 @@ def retry_source(
     tx: Transaction, kinds: Registry, tenant_id: str, job_id: str, deadline_seconds: float
 ) -> Operation[Repeatable]:
     """Raises NotFound, Conflict."""
-    rows = yield FIND_JOB(row_id=job_id, tenant_id=tenant_id)
-    if not rows:
-        raise no_such_job(job_id)
-    record = record_of(rows[0], kinds, tx)
+    row = yield from find_job(tenant_id, job_id)
+    record = record_of(row, kinds, tx)
     kind, job = record.kind, record.job
     if record.state not in (JobState.FAILED, JobState.CANCELLED, JobState.EXPIRED):
         raise Conflict(f"only a failed, cancelled or expired job can be retried; this one is {record.state}")
@@ -96,16 +99,16 @@ def retry_source(
         tenant_id=tenant_id,
         kind=kind.name,
         queue=kind.queue,
-        args=rows[0].args,
+        args=row.args,
         parsed=job.args,
         callback_url=job.callback_url,
         conversation_key=key,
         deadline_seconds=deadline_seconds,
         retry_of=job_id,
-        transient=rows[0].erase_at is not None,
+        transient=row.erase_at is not None,
     )
     return Repeatable(kind, again)
 
 
-def no_such_job(job_id: str) -> NotFound:
+def _no_such_job(job_id: str) -> NotFound:
     return NotFound(f"there is no job {job_id!r}")
