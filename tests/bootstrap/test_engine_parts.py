@@ -78,7 +78,7 @@ def notifier() -> LocalNotifier:
 @pytest.fixture
 async def engine(stores: Stores, claims: Calls, weights: Calls, notifier: LocalNotifier) -> AsyncIterator[Engine]:
     settings = Settings(_env_file=None, worker_concurrency=10, tenant_slot_factor=4.0)  # type: ignore[call-arg]
-    secrets, windows = SigningSecrets(stores.secrets, {}), DatabaseWindows(stores.conversations)
+    secrets, windows = SigningSecrets(stores.database), DatabaseWindows(stores.conversations)
     parts = settings, stores.jobs, stores, stores.kinds, StubSender(), secrets, windows, notifier
     engine = make_engine(*parts, Instruments(Journal(), RealClock()))  # type: ignore[arg-type]
     yield engine

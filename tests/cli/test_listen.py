@@ -20,6 +20,7 @@ from answerback.cli.secrets import KnownSecrets
 from answerback.cli.stores import opened
 from answerback.kernel import signature
 from answerback.settings import Settings
+from answerback.webhooks.secrets import SigningSecrets
 
 SECRET = signature.new_secret()
 BODY = json.dumps({"job_id": "job_1", "status": "completed", "response": "Grüße"}).encode()
@@ -136,9 +137,8 @@ class TestSecretOfTheService:
             made_by_listening = given.database_path.exists()
             for rotates in (False, True):
                 async with opened(given) as stores:
-                    change: Callable[[str], Awaitable[Any]] = (
-                        stores.secrets.rotate_secret if rotates else stores.secrets.live_secrets
-                    )
+                    signing = SigningSecrets(stores.database)
+                    change: Callable[[str], Awaitable[Any]] = signing.rotate if rotates else signing.live
                     current = (await change("default"))[0].value
                 await client.post("/", data=BODY, headers=signed(current))
 
@@ -150,7 +150,7 @@ class TestSecretOfTheService:
         given = settings()
         async with opened(given) as stores:
             keys = [await stores.accounts.create_key(name, name) for name in ("shop", "blog")]
-            shops, _ = [(await stores.secrets.live_secrets(key.tenant_id))[0].value for key in keys]
+            shops, _ = [(await SigningSecrets(stores.database).live(key.tenant_id))[0].value for key in keys]
         for name, verdict in ((None, "valid"), ("shop", "valid"), ("blog", "WRONG"), ("nobody", "NOT CHECKED: ")):
             async with listening(KnownSecrets(given, key=name)) as (client, shown):
                 await client.post("/", data=BODY, headers=signed(shops))
@@ -159,7 +159,7 @@ class TestSecretOfTheService:
     async def test_beside_the_configured_one_those_of_other_tenants_are_found(self, settings: Settle) -> None:
         given = settings(callback_hmac_secret=SECRET)
         async with opened(given) as stores:
-            others = (await stores.secrets.live_secrets("other"))[0].value
+            others = (await SigningSecrets(stores.database).live("other"))[0].value
         async with listening(KnownSecrets(given)) as (client, shown):
             for secret in (SECRET, others, SECRET, signature.new_secret()):
                 await client.post("/", data=BODY, headers=signed(secret))

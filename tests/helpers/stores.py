@@ -17,7 +17,7 @@ from answerback.overview.activity import Activity
 from answerback.overview.store import OverviewStore
 from answerback.responses.conversation_store import ConversationLog
 from answerback.responses.store import ResponseStore
-from answerback.webhooks.secrets import SecretStore
+from answerback.webhooks.secrets import SigningSecrets
 from answerback.webhooks.store import DeliveryStore
 from toy import EchoKind
 
@@ -32,7 +32,7 @@ class Stores:
     deliveries: DeliveryStore
     conversations: ConversationStore
     accounts: AccountStore
-    secrets: SecretStore
+    secrets: SigningSecrets
     questions: QuestionStore
     responses: ResponseStore
     conversation_log: ConversationLog
@@ -71,7 +71,7 @@ async def make_stores(database: Database, commits: Commits, kinds: Registry | No
         deliveries=DeliveryStore(database),
         conversations=ConversationStore(database),
         accounts=AccountStore(database),
-        secrets=SecretStore(database),
+        secrets=SigningSecrets(database),
         questions=QuestionStore(database),
         responses=ResponseStore(database),
         conversation_log=ConversationLog(database),

@@ -112,7 +112,7 @@ class Shop:
             store=stores.deliveries,
             sender=self.mailbox,
             origins=places,
-            signer=Signer(SigningSecrets(stores.secrets, {}), instruments.clock),
+            signer=Signer(SigningSecrets(stores.database), instruments.clock),
             notifier=self.notifier,
             schedule=RetrySchedule((0.0, 5.0)),
             instruments=instruments,

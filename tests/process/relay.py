@@ -18,6 +18,7 @@ from answerback.testing.llm import FakeLLM
 from answerback.testing.receiver import Callback, Receiver
 from answerback.testing.replies import Call
 from answerback.testing.service import HOST, Service
+from answerback.webhooks.secrets import SigningSecrets
 from databases import SqliteDatabase
 from eventually import PATIENCE, eventually
 from surroundings import SECRET
@@ -216,7 +217,8 @@ async def make_keys(service: Service, n: int) -> list[str]:
         keys = await asyncio.gather(
             *(stores.accounts.create_key(f"client {i}", hash_key(key)) for i, key in enumerate(made))
         )
-        await asyncio.gather(*(stores.secrets.live_secrets(key.tenant_id, SECRET) for key in keys))
+        signing = SigningSecrets(stores.database, {key.tenant_id: SECRET for key in keys})
+        await signing.record()
     finally:
         await stores.close()
     return made

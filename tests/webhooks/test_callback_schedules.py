@@ -34,7 +34,7 @@ async def attempted(stores: Stores, clock: FakeClock, own: dict[str, RetrySchedu
         store=stores.deliveries,
         sender=StubSender(503),
         origins=StubOrigins(),
-        signer=Signer(SigningSecrets(stores.secrets, {}), clock),
+        signer=Signer(SigningSecrets(stores.database), clock),
         notifier=Notifier(),
         schedule=COMMON,
         instruments=Instruments(Journal(), clock),

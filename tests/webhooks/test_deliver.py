@@ -53,7 +53,7 @@ class Post:
             store=self.stores.deliveries,
             sender=sender,
             origins=self.origins,
-            signer=Signer(SigningSecrets(self.stores.secrets, {TENANT: SECRET}), self.clock),
+            signer=Signer(SigningSecrets(self.stores.database, {TENANT: SECRET}), self.clock),
             notifier=self.notifier,
             schedule=RetrySchedule((0.0, 5.0, 300.0)),
             instruments=Instruments(self.journal, self.clock, failpoint=self.failpoints.append),

@@ -53,7 +53,7 @@ async def test_a_new_secret_signs_alone_or_beside_the_old_one(stores: Stores, cl
 
     assert rotated.secret != made.secret
     assert rotated.updated_at == made.updated_at + 5_000
-    live = [each.value for each in await stores.secrets.live_secrets(made.id)]
+    live = [each.value for each in await stores.secrets.live(made.id)]
     assert live == ([rotated.secret, made.secret] if overlap else [rotated.secret])
 
 
@@ -88,7 +88,7 @@ async def test_they_are_listed_newest_first_a_page_at_a_time(stores: Stores, clo
 async def test_a_deleted_one_is_gone_with_its_subscriptions_and_secrets(stores: Stores, database: Database) -> None:
     made, other = await create(stores), await create(stores)
     for owner in (made.id, other.id, TENANT):
-        await stores.secrets.rotate_secret(owner)
+        await stores.secrets.rotate(owner)
 
     await stores.deliveries.delete_endpoint(TENANT, made.id)
 
@@ -96,7 +96,7 @@ async def test_a_deleted_one_is_gone_with_its_subscriptions_and_secrets(stores: 
     assert await database.rows("SELECT endpoint_id FROM webhook_subscriptions") == [(other.id,)]
     assert sorted(await database.rows("SELECT DISTINCT owner FROM signing_secrets")) == sorted([(TENANT,), (other.id,)])
     with pytest.raises(NotFound):
-        await stores.secrets.rotate_secret(made.id)
+        await stores.secrets.rotate(made.id)
     with pytest.raises(NotFound):
         await stores.deliveries.get_endpoint(TENANT, made.id)
 

@@ -53,7 +53,7 @@ def deliverer(stores: Stores, sender: StubSender, clock: FakeClock) -> Deliverer
         store=stores.deliveries,
         sender=sender,
         origins=StubOrigins(),
-        signer=Signer(SigningSecrets(stores.secrets, {}), clock),
+        signer=Signer(SigningSecrets(stores.database), clock),
         notifier=Notifier(),
         schedule=RetrySchedule((0.0, 5.0)),
         instruments=Instruments(Journal(), clock),
@@ -103,7 +103,7 @@ async def test_each_destination_hears_of_both_jobs_in_order_and_one_that_fails_h
     # And everything that a destination heard is signed with its own secret, and with no other's
     for url, sent in receivers.heard.items():
         for owner_url, owner in owners.items():
-            (secret,) = await stores.secrets.live_secrets(owner)
+            (secret,) = await stores.secrets.live(owner)
             assert {is_signed_by(secret.value, *each) for each in sent} == {url == owner_url}
 
 

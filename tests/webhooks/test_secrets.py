@@ -12,7 +12,7 @@ from answerback.kernel.errors import Conflict
 from answerback.testing.clock import FakeClock
 from answerback.testing.signatures import InvalidSignatureError, verify
 from answerback.webhooks import signer
-from answerback.webhooks.secrets import MAX_LIVE, SecretStore, SigningSecret, SigningSecrets
+from answerback.webhooks.secrets import MAX_LIVE, SigningSecret, SigningSecrets
 from answerback.webhooks.signer import FRESH_SECONDS, Signer
 from databases import Database, PostgresDatabase, SqliteDatabase
 from racing import blocked, held
@@ -28,7 +28,8 @@ def values(secrets: Sequence[SigningSecret]) -> list[str]:
 
 
 async def live(stores: Stores, owner: str = A, configured: str | None = None) -> list[str]:
-    return values(await stores.secrets.live_secrets(owner, configured))
+    settled = {} if configured is None else {owner: configured}
+    return values(await SigningSecrets(stores.database, settled).live(owner))
 
 
 async def test_an_owners_secret_is_made_at_its_first_use_and_kept(stores: Stores, database: Database) -> None:
@@ -48,7 +49,7 @@ async def test_each_owner_has_a_secret_of_its_own(stores: Stores) -> None:
 async def test_a_rotated_secret_signs_beside_the_new_one_for_24_hours(stores: Stores, clock: FakeClock) -> None:
     (old,) = await live(stores)
 
-    new, replaced = await stores.secrets.rotate_secret(A)
+    new, replaced = await stores.secrets.rotate(A)
 
     assert (new.expires_at, replaced.value, replaced.expires_at) == (None, old, clock.now() + 24 * 3_600_000)
     clock.advance(24 * HOUR - 0.001)
@@ -61,11 +62,11 @@ async def test_a_rotated_secret_signs_beside_the_new_one_for_24_hours(stores: St
 async def test_on_sqlite_it_signs_for_24_hours_though_the_clock_is_set(path: Path, clock: FakeClock, step: int) -> None:
     stores = await SqliteDatabase(path).open(clock)
     (old,) = await live(stores)
-    (new, _) = await stores.secrets.rotate_secret(A)
+    (new, _) = await stores.secrets.rotate(A)
 
     clock.step(step)
 
-    shown = await stores.secrets.live_secrets(A, None)
+    shown = await stores.secrets.live(A)
     assert [(each.value, each.expires_at) for each in shown] == [
         (new.value, None),
         (old, clock.now() + 24 * 3_600_000),
@@ -78,16 +79,16 @@ async def test_on_sqlite_it_signs_for_24_hours_though_the_clock_is_set(path: Pat
 async def test_a_rotation_leaves_other_owners_alone(stores: Stores) -> None:
     before = await live(stores, B)
 
-    await stores.secrets.rotate_secret(A)
+    await stores.secrets.rotate(A)
 
     assert await live(stores, B) == before
 
 
 async def test_two_rotations_within_a_day_leave_three_live_secrets(stores: Stores, clock: FakeClock) -> None:
     (first,) = await live(stores)
-    second = (await stores.secrets.rotate_secret(A))[0].value
+    second = (await stores.secrets.rotate(A))[0].value
     clock.advance(12 * HOUR)
-    third = (await stores.secrets.rotate_secret(A))[0].value
+    third = (await stores.secrets.rotate(A))[0].value
 
     assert await live(stores) == [third, second, first]
     clock.advance(12 * HOUR)
@@ -98,11 +99,11 @@ async def test_rotating_without_end_neither_fills_the_header_nor_the_database(
     stores: Stores, clock: FakeClock, database: Database
 ) -> None:
     for _ in range(MAX_LIVE + 3):
-        rotated = values(await stores.secrets.rotate_secret(A))
+        rotated = values(await stores.secrets.rotate(A))
 
     assert len(rotated) == MAX_LIVE
     clock.advance(24 * HOUR)
-    await stores.secrets.rotate_secret(A)
+    await stores.secrets.rotate(A)
     assert await database.rows("SELECT count(*) FROM signing_secrets") == [(2,)]
 
 
@@ -137,7 +138,7 @@ async def test_returning_to_an_earlier_configured_secret_lists_it_once(stores: S
 
 
 async def test_a_configured_secret_is_its_owners_only_and_is_not_rotated(stores: Stores) -> None:
-    secrets = SigningSecrets(stores.secrets, {A: "configured"})
+    secrets = SigningSecrets(stores.database, {A: "configured"})
 
     assert await secrets.current(A) == "configured"
     assert await secrets.current(B) != "configured"
@@ -160,7 +161,7 @@ async def signatures(by: Signer, owner: str = A) -> int:
 async def test_a_receiver_of_one_tenant_can_neither_verify_nor_forge_what_another_receives(
     stores: Stores, clock: FakeClock
 ) -> None:
-    both = Signer(SigningSecrets(stores.secrets, {}), clock)
+    both = Signer(SigningSecrets(stores.database), clock)
     (secret_of_a,), (secret_of_b,) = await live(stores, A), await live(stores, B)
 
     to_a, to_b = await signed(both, A), await signed(both, B)
@@ -175,10 +176,10 @@ async def test_a_receiver_of_one_tenant_can_neither_verify_nor_forge_what_anothe
 
 
 async def test_outside_of_a_rotation_exactly_one_signature_goes_out(stores: Stores, clock: FakeClock) -> None:
-    signing = Signer(SigningSecrets(stores.secrets, {}), clock)
+    signing = Signer(SigningSecrets(stores.database), clock)
     assert await signatures(signing) == 1
 
-    new = (await stores.secrets.rotate_secret(A))[0].value
+    new = (await stores.secrets.rotate(A))[0].value
     clock.advance(FRESH_SECONDS)
 
     made = await signed(signing)
@@ -189,7 +190,7 @@ async def test_outside_of_a_rotation_exactly_one_signature_goes_out(stores: Stor
 
 
 async def test_a_rotation_in_this_process_signs_at_once(stores: Stores, clock: FakeClock) -> None:
-    secrets = SigningSecrets(stores.secrets, {})
+    secrets = SigningSecrets(stores.database)
     signing = Signer(secrets, clock)
     await signed(signing)
 
@@ -199,9 +200,9 @@ async def test_a_rotation_in_this_process_signs_at_once(stores: Stores, clock: F
 
 
 async def test_a_rotation_in_another_process_is_noticed_within_moments(stores: Stores, clock: FakeClock) -> None:
-    signing = Signer(SigningSecrets(stores.secrets, {}), clock)
+    signing = Signer(SigningSecrets(stores.database), clock)
     await signed(signing)
-    await stores.secrets.rotate_secret(A)
+    await stores.secrets.rotate(A)
 
     clock.advance(FRESH_SECONDS - 0.001)
     assert await signatures(signing) == 1
@@ -209,13 +210,16 @@ async def test_a_rotation_in_another_process_is_noticed_within_moments(stores: S
     assert await signatures(signing) == 2
 
 
-class Counting(SecretStore):
-    """Implements `SecretStore` without a database: counts who was asked for."""
+class Counting(SigningSecrets):
+    """Without a database: counts who was asked for."""
 
     def __init__(self) -> None:
         self.asked: list[str] = []
 
-    async def live_secrets(self, owner: str, configured: str | None = None) -> list[SigningSecret]:
+    def rotations(self, owner: str) -> int:
+        return 0
+
+    async def live(self, owner: str) -> list[SigningSecret]:
         self.asked.append(owner)
         await asyncio.sleep(0)
         return [SigningSecret(f"secret of {owner}", 0, None)]
@@ -223,7 +227,7 @@ class Counting(SecretStore):
 
 async def test_many_deliveries_at_once_read_an_owners_secrets_once(clock: FakeClock) -> None:
     store = Counting()
-    signing = Signer(SigningSecrets(store, {}), clock)
+    signing = Signer(store, clock)
 
     for _ in range(3):
         await asyncio.gather(*(signed(signing, owner) for owner in (A, B) for _ in range(50)))
@@ -233,7 +237,7 @@ async def test_many_deliveries_at_once_read_an_owners_secrets_once(clock: FakeCl
 
 async def test_a_delivery_that_is_given_up_while_secrets_are_read_keeps_none_waiting(clock: FakeClock) -> None:
     store = Counting()
-    signing = Signer(SigningSecrets(store, {}), clock)
+    signing = Signer(store, clock)
     given_up, waiting = (asyncio.create_task(signed(signing)) for _ in range(2))
     await asyncio.sleep(0)
 
@@ -248,7 +252,7 @@ async def test_a_signer_remembers_the_owners_that_it_needed_last(
 ) -> None:
     monkeypatch.setattr(signer, "MAX_OWNERS", 2)
     store = Counting()
-    signing = Signer(SigningSecrets(store, {}), clock)
+    signing = Signer(store, clock)
 
     for owner in ("one", "two", "one", "three", "one", "two"):
         await signed(signing, owner)
@@ -262,17 +266,17 @@ async def test_a_signer_remembers_the_owners_that_it_needed_last(
 async def test_processes_that_need_a_first_secret_at_once_make_one(
     one: Stores, other: Stores, postgres: PostgresDatabase
 ) -> None:
-    async with held(other, other.secrets.live_secrets(A)) as first:
-        second = await blocked(postgres, one.secrets.live_secrets(A))
+    async with held(other, other.secrets.live(A)) as first:
+        second = await blocked(postgres, one.secrets.live(A))
         assert await first.commit() == await second
 
 
 async def test_rotations_at_once_follow_one_another(one: Stores, other: Stores, postgres: PostgresDatabase) -> None:
-    await one.secrets.live_secrets(A)
+    await one.secrets.live(A)
 
-    async with held(other, other.secrets.rotate_secret(A)) as first:
-        second = await blocked(postgres, one.secrets.rotate_secret(A))
+    async with held(other, other.secrets.rotate(A)) as first:
+        second = await blocked(postgres, one.secrets.rotate(A))
         rotated = values(await first.commit())
         assert values(await second)[1:] == rotated
 
-    assert [secret.expires_at is None for secret in await one.secrets.live_secrets(A)] == [True, False, False]
+    assert [secret.expires_at is None for secret in await one.secrets.live(A)] == [True, False, False]

@@ -43,7 +43,7 @@ async def deliver(stores: Stores, clock: FakeClock, journal: Journal, status: in
         store=stores.deliveries,
         sender=StubSender(status),
         origins=StubOrigins(),
-        signer=Signer(SigningSecrets(stores.secrets, {}), clock),
+        signer=Signer(SigningSecrets(stores.database), clock),
         notifier=Notifier(),
         schedule=RetrySchedule((0.0, 5.0)),
         instruments=Instruments(journal, clock),

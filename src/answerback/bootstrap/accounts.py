@@ -7,9 +7,10 @@ from answerback.accounts.key_use import KeyUses
 from answerback.accounts.model import DEFAULT_TENANT
 from answerback.accounts.ratelimit import RateLimiter, Rates
 from answerback.accounts.store import AccountStore
+from answerback.database.operation import Database
 from answerback.kernel.clock import Clock
 from answerback.settings import Settings
-from answerback.webhooks.secrets import SecretStore, SigningSecrets
+from answerback.webhooks.secrets import SigningSecrets
 
 
 def make_authenticator(
@@ -28,10 +29,10 @@ def make_authenticator(
     )
 
 
-def make_signing_secrets(settings: Settings, store: SecretStore) -> SigningSecrets:
+def make_signing_secrets(settings: Settings, database: Database) -> SigningSecrets:
     """The secrets of all tenants; CALLBACK_HMAC_SECRET is the default tenant's."""
     configured = _text(settings.callback_hmac_secret)
-    return SigningSecrets(store, {} if configured is None else {DEFAULT_TENANT: configured})
+    return SigningSecrets(database, {} if configured is None else {DEFAULT_TENANT: configured})
 
 
 def _text(setting: SecretStr | None) -> str | None:

@@ -13,7 +13,6 @@ from answerback.jobs.events import JobEvents
 from answerback.overview.store import OverviewStore
 from answerback.responses.conversation_store import ConversationLog
 from answerback.responses.store import ResponseStore
-from answerback.webhooks.secrets import SecretStore
 from answerback.webhooks.store import DeliveryStore
 
 
@@ -30,7 +29,6 @@ class Stores:
     questions: QuestionStore
     responses: ResponseStore
     conversation_log: ConversationLog
-    secrets: SecretStore
     service_secrets: ServiceSecrets
     overview: OverviewStore
     inbox: InboxStore
@@ -47,7 +45,6 @@ def make_stores(database: Database) -> Stores:
         questions=QuestionStore(database),
         responses=ResponseStore(database),
         conversation_log=ConversationLog(database),
-        secrets=SecretStore(database),
         service_secrets=ServiceSecrets(database),
         overview=OverviewStore(database),
         inbox=InboxStore(database),

@@ -38,7 +38,7 @@ class Webhooks:
 
 def make_webhooks(settings: Settings, stores: Stores, instruments: Instruments, lifetimes: AsyncExitStack) -> Webhooks:
     clock = instruments.clock
-    secrets = make_signing_secrets(settings, stores.secrets)
+    secrets = make_signing_secrets(settings, stores.database)
     inbox = make_inbox(settings.public_base_url, stores, secrets)
     guard = AddressGuard(
         settings.callback_allowed_networks,

@@ -188,7 +188,7 @@ def secret(
 
     async def find(stores: Stores) -> str:
         tenant_id = DEFAULT_TENANT if key is None else await stores.accounts.find_tenant(key)
-        secrets = make_signing_secrets(settings, stores.secrets)
+        secrets = make_signing_secrets(settings, stores.database)
         return (await secrets.rotate(tenant_id))[0].value if rotate else await secrets.current(tenant_id)
 
     typer.echo(with_stores(find, settings))

@@ -59,7 +59,7 @@ def create_key(
         made = await stores.accounts.create_key(
             name, hash_key(key), rate_limit, tenant=tenant, operator=operator, weight=weight
         )
-        secrets = make_signing_secrets(settings, stores.secrets)
+        secrets = make_signing_secrets(settings, stores.database)
         return made, await secrets.current(made.tenant_id) if tenant is None else None, earlier
 
     made, signing_secret, earlier = with_stores(create, settings)

@@ -6,6 +6,7 @@ from answerback.cli.stores import opened
 from answerback.kernel.errors import NotFound, StorageUnavailable
 from answerback.settings import Settings
 from answerback.testing.signatures import InvalidSignatureError, verify
+from answerback.webhooks.secrets import SigningSecrets
 
 
 class SecretUnknown(Exception):
@@ -55,10 +56,11 @@ class KnownSecrets:
             raise SecretUnknown(f"no database at {path.absolute()}: run this in the service's folder, or give --secret")
         try:
             async with opened(self._settings) as stores:
+                signing = SigningSecrets(stores.database)
                 if self._key is not None:
                     tenant_id = await stores.accounts.find_tenant(self._key)
-                    return [secret.value for secret in await stores.secrets.live_secrets(tenant_id)]
-                found = await stores.secrets.all_live()
+                    return [secret.value for secret in await signing.live(tenant_id)]
+                found = await signing.all_live()
         except (StorageUnavailable, NotFound) as error:
             raise SecretUnknown(str(error)) from None
         secrets = found if self._configured is None else [self._configured, *found]

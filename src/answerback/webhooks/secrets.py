@@ -8,6 +8,7 @@ with the endpoint.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from sqlalchemy import bindparam, delete, insert, or_, select, text, update
 
@@ -129,35 +130,12 @@ def _replace(tx: Transaction, owner: str, value: str) -> Operation[list[SigningS
     return (yield from live_secrets(tx, owner))
 
 
-class SecretStore:
-    """Signing secrets, in the database."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    async def live_secrets(self, owner: str, configured: str | None = None) -> Sequence[SigningSecret]:
-        """Those that sign for this owner now, the current one first. Makes one if there is none. A `configured` secret
-        that is not current becomes so; the replaced one signs 24 h more. Raises NotFound for an endpoint that was
-        deleted."""
-        live = await self._database.read.run(lambda tx: live_secrets(tx, owner))
-        if is_current(live, configured):
-            return live
-        return await self._database.write.run(lambda tx: ensure_current(tx, owner, configured))
-
-    async def all_live(self) -> Sequence[str]:
-        """Whatever signs now, for any owner: for an operator who verifies callbacks of all tenants."""
-        return await self._database.read.run(all_live)
-
-    async def rotate_secret(self, owner: str) -> Sequence[SigningSecret]:
-        """As `live_secrets`, after a new one was made; the one before goes on signing for 24 h."""
-        return await self._database.write.run(lambda tx: rotate(tx, owner))
-
-
 class SigningSecrets:
-    """The signing secrets of all owners. `configured` holds those that the settings fix, by their owners."""
+    """The signing secrets of all owners, in the database. `configured` holds those that the settings fix, by their
+    owners."""
 
-    def __init__(self, store: SecretStore, configured: Mapping[str, str]) -> None:
-        self._store = store
+    def __init__(self, database: Database, configured: Mapping[str, str] = MappingProxyType({})) -> None:
+        self._database = database
         self._configured = configured
         self._rotations: Counter[str] = Counter()
 
@@ -166,9 +144,18 @@ class SigningSecrets:
         return self._rotations[owner]
 
     async def live(self, owner: str) -> Sequence[SigningSecret]:
-        """Those that sign now, the current one first; at least one. Raises NotFound for an endpoint that was
-        deleted, StorageUnavailable."""
-        return await self._store.live_secrets(owner, self._configured.get(owner))
+        """Those that sign now, the current one first. Makes one if there is none. A configured secret that is not
+        current becomes so; the replaced one signs 24 h more. Raises NotFound for an endpoint that was deleted,
+        StorageUnavailable."""
+        configured = self._configured.get(owner)
+        live = await self._database.read.run(lambda tx: live_secrets(tx, owner))
+        if is_current(live, configured):
+            return live
+        return await self._database.write.run(lambda tx: ensure_current(tx, owner, configured))
+
+    async def all_live(self) -> Sequence[str]:
+        """Whatever signs now, for any owner: for an operator who verifies callbacks of all tenants."""
+        return await self._database.read.run(all_live)
 
     async def record(self) -> None:
         """Those that the settings fix, before any of them signs: one that is changed while deliveries are owed signs
@@ -181,11 +168,11 @@ class SigningSecrets:
         return (await self.live(owner))[0].value
 
     async def rotate(self, owner: str) -> Sequence[SigningSecret]:
-        """As `live`, after the current one was replaced. Raises Conflict for an owner whose secret the settings fix,
-        and as `live`."""
+        """As `live`, after the current one was replaced; that signs on for 24 h. Raises Conflict for an owner whose
+        secret the settings fix, and as `live`."""
         if owner in self._configured:
             raise Conflict("CALLBACK_HMAC_SECRET is set: change it and restart; the old one signs on for 24 hours")
-        live = await self._store.rotate_secret(owner)
+        live = await self._database.write.run(lambda tx: rotate(tx, owner))
         self.replaced(owner)
         return live
 
