@@ -148,13 +148,11 @@ class DeliveryRecord:
 
     id: str
     job_id: str
-    event_type: str
     endpoint_id: str | None
     url: str
     state: DeliveryState | str
     attempt: int
     next_attempt_at: int | None
-    deadline_at: int
     delivered_at: int | None
     attempts: tuple[Attempt, ...]
     attempts_made: int

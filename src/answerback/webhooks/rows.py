@@ -29,7 +29,6 @@ _head: Any = (
 RECORD_COLUMNS: tuple[Any, ...] = (
     deliveries.c.id,
     deliveries.c.job_id,
-    deliveries.c.event_type,
     deliveries.c.endpoint_id,
     deliveries.c.tenant_id,
     deliveries.c.origin,
@@ -38,7 +37,6 @@ RECORD_COLUMNS: tuple[Any, ...] = (
     deliveries.c.attempt,
     deliveries.c.run_at,
     deliveries.c.unreached_at,
-    deliveries.c.deadline_at,
     deliveries.c.delivered_at,
     deliveries.c.attempts,
     deliveries.c.attempts_made,
@@ -50,20 +48,18 @@ RECORD_COLUMNS: tuple[Any, ...] = (
 
 def delivery_records(tx: Transaction, rows: Sequence[Row]) -> Operation[list[DeliveryRecord]]:
     due = yield from next_attempts(tx, rows)
-    return [_record(tx, row, due.get(row.id)) for row in rows]
+    return [_record(row, due.get(row.id)) for row in rows]
 
 
-def _record(tx: Transaction, row: Row, next_attempt_at: int | None) -> DeliveryRecord:
+def _record(row: Row, next_attempt_at: int | None) -> DeliveryRecord:
     return DeliveryRecord(
         id=row.id,
         job_id=row.job_id,
-        event_type=row.event_type,
         endpoint_id=row.endpoint_id,
         url=row.url,
         state=state_of(DeliveryState, row.state),
         attempt=row.attempt,
         next_attempt_at=next_attempt_at,
-        deadline_at=row.deadline_at + tx.wall_ahead,
         delivered_at=row.delivered_at,
         attempts=attempts_of(row.attempts),
         attempts_made=row.attempts_made,
