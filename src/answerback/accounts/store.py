@@ -6,14 +6,14 @@ from sqlalchemy import BigInteger, bindparam, insert, literal_column, or_, selec
 
 from answerback.accounts.model import DEFAULT_TENANT, ApiKey, KeyPage
 from answerback.database.operation import Database, Operation, Row, Statement, Transaction
-from answerback.database.sql import upsert
+from answerback.database.sql import parameters, upsert
 from answerback.database.tables import api_keys, tenants
 from answerback.kernel.errors import Conflict, NotFound
 from answerback.kernel.ids import new_id
 
 WEIGH_TENANT = Statement(
     upsert(tenants)
-    .values(id=bindparam("id"), weight=bindparam("weight"), created_at=bindparam("wall"))
+    .values(parameters(tenants))
     .on_conflict_do_update(index_elements=[tenants.c.id], set_={"weight": bindparam("weight")})
 )
 FIND_TENANT = Statement(select(tenants.c.id).where(tenants.c.id == bindparam("given")))
@@ -23,17 +23,7 @@ TENANTS_OF_KEY = Statement(
     .distinct()
     .order_by(api_keys.c.tenant_id)
 )
-INSERT_KEY = Statement(
-    insert(api_keys).values(
-        id=bindparam("id"),
-        tenant_id=bindparam("tenant_id"),
-        name=bindparam("name"),
-        key_hash=bindparam("key_hash"),
-        operator=bindparam("operator"),
-        rate_limit=bindparam("rate_limit"),
-        created_at=bindparam("wall"),
-    )
-)
+INSERT_KEY = Statement(insert(api_keys).values(parameters(api_keys, "last_used_at", "revoked_at")))
 WEIGHTS = Statement(select(tenants.c.id, tenants.c.weight).where(tenants.c.weight > literal_column("1")))
 LIST_KEYS = Statement(select(*api_keys.c).order_by(api_keys.c.id))
 _newest_keys = select(*api_keys.c).order_by(api_keys.c.id.desc()).limit(bindparam("at_most"))
@@ -67,7 +57,7 @@ def create_key(
     tenant_id = new_id("tnt_", tx.wall) if tenant is None else (yield from find_tenant(tx, tenant))
     if tenant is None or weight is not None:
         # The default tenant has no row before it is weighed.
-        yield WEIGH_TENANT(id=tenant_id, weight=weight or 1, wall=tx.wall)
+        yield WEIGH_TENANT(id=tenant_id, weight=weight or 1, created_at=tx.wall)
     key = ApiKey(new_id("key_", tx.wall), tenant_id, name, key_hash, operator, rate_limit, tx.wall)
     yield INSERT_KEY(
         id=key.id,
@@ -76,7 +66,7 @@ def create_key(
         key_hash=key_hash,
         operator=int(operator),
         rate_limit=rate_limit,
-        wall=tx.wall,
+        created_at=tx.wall,
     )
     return key
 

@@ -7,7 +7,7 @@ from answerback.ask.model import Question, QuestionPage
 from answerback.database.operation import Database, Operation, Statement, Transaction
 from answerback.database.pages import fitting
 from answerback.database.pruning import pruning
-from answerback.database.sql import at_most
+from answerback.database.sql import at_most, parameters
 from answerback.database.tables import questions
 
 BATCH = 200
@@ -21,15 +21,7 @@ LOCK_HISTORIES = Statement(
     ),
     only_locks=True,
 )
-INSERT_QUESTION = Statement(
-    insert(questions).values(
-        tenant_id=bindparam("tenant_id"),
-        question=bindparam("question"),
-        answer=bindparam("answer"),
-        finish_reason=bindparam("finish_reason"),
-        created_at=bindparam("answered_at"),
-    )
-)
+INSERT_QUESTION = Statement(insert(questions).values(parameters(questions, "id")))
 LAST_ANSWERED_AT = Statement(
     select(questions.c.created_at)
     .where(questions.c.tenant_id == bindparam("tenant_id"))
@@ -63,7 +55,7 @@ def keep_question(tx: Transaction, tenant_id: str, question: str, answer: str, f
         question=question,
         answer=answer,
         finish_reason=finish_reason,
-        answered_at=answered_at,
+        created_at=answered_at,
     )
 
 

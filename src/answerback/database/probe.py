@@ -5,11 +5,10 @@ import secrets
 from sqlalchemy import bindparam, delete, insert, literal_column, select
 
 from answerback.database.operation import Operation, Statement, Transaction
+from answerback.database.sql import parameters
 from answerback.database.tables import service_secrets
 
-WRITE = Statement(
-    insert(service_secrets).values(name=bindparam("name"), value=bindparam("value"), created_at=bindparam("now"))
-)
+WRITE = Statement(insert(service_secrets).values(parameters(service_secrets)))
 ERASE = Statement(delete(service_secrets).where(service_secrets.c.name == bindparam("row_name")))
 LOOK = Statement(select(literal_column("1").label("one")))
 
@@ -20,7 +19,7 @@ PAGES = "." * 16_384
 def probe(tx: Transaction) -> Operation[None]:
     """The row is deleted in the same transaction, and its name is random: probes do not wait for each other."""
     name = f"probe-{secrets.token_hex(8)}"
-    yield WRITE(name=name, value=PAGES, now=tx.wall)
+    yield WRITE(name=name, value=PAGES, created_at=tx.wall)
     yield ERASE(row_name=name)
 
 

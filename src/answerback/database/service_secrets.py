@@ -7,20 +7,18 @@ import secrets
 from sqlalchemy import bindparam, select
 
 from answerback.database.operation import Database, Operation, Statement, Transaction
-from answerback.database.sql import upsert
+from answerback.database.sql import parameters, upsert
 from answerback.database.tables import service_secrets
 
 INSERT = Statement(
-    upsert(service_secrets)
-    .values(name=bindparam("name"), value=bindparam("value"), created_at=bindparam("now"))
-    .on_conflict_do_nothing(index_elements=["name"])
+    upsert(service_secrets).values(parameters(service_secrets)).on_conflict_do_nothing(index_elements=["name"])
 )
 FIND = Statement(select(service_secrets.c.value).where(service_secrets.c.name == bindparam("name")))
 
 
 def own_secret(tx: Transaction, name: str) -> Operation[str]:
     """The secret of this name: 256 random bits in hex."""
-    yield INSERT(name=name, value=secrets.token_hex(32), now=tx.wall)
+    yield INSERT(name=name, value=secrets.token_hex(32), created_at=tx.wall)
     (found,) = yield FIND(name=name)
     return str(found.value)
 

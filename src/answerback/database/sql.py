@@ -79,6 +79,11 @@ def bound(column: Column[Any], name: str | None = None) -> Any:
     return bindparam(name or column.name, type_=column.type)
 
 
+def parameters(table: Table, *but: str) -> dict[str, Any]:
+    """One for each column, named like it: the values of an INSERT."""
+    return {column.name: bindparam(column.name) for column in table.c if column.name not in but}
+
+
 def at_most(rows: int) -> ColumnElement[int]:
     """A limit as SQL text: PostgreSQL's planner, which may not look at bound values, takes a bound limit for a tenth of
     the table."""

@@ -7,7 +7,7 @@ from sqlalchemy import bindparam, delete, func, insert, select
 
 from answerback.database.operation import Database, Operation, Row, Statement, Transaction
 from answerback.database.pruning import pruning
-from answerback.database.sql import at_most
+from answerback.database.sql import at_most, parameters
 from answerback.database.tables import inbox
 from answerback.inbox.model import KEPT_MS, MAX_ITEMS, Received, Verdict
 from answerback.kernel.ids import new_id
@@ -23,7 +23,7 @@ _COLUMNS = (
     inbox.c.job_id,
 )
 _of_tenant = inbox.c.tenant_id == bindparam("tenant_id")
-ADD = Statement(insert(inbox).values({column.name: bindparam(column.name) for column in inbox.c}))
+ADD = Statement(insert(inbox).values(parameters(inbox)))
 _newest = select(inbox.c.id).where(_of_tenant).order_by(inbox.c.id.desc()).limit(at_most(MAX_ITEMS)).subquery("newest")
 _oldest_kept = select(func.min(_newest.c.id)).scalar_subquery()
 DROP_OLDEST = Statement(delete(inbox).where(_of_tenant, inbox.c.id < _oldest_kept))

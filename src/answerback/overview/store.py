@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, bindparam, case, delete, func, literal_column
 
 from answerback.database.operation import Database, Operation, Statement, Transaction
 from answerback.database.pruning import pruning
-from answerback.database.sql import at_most, upsert
+from answerback.database.sql import at_most, parameters, upsert
 from answerback.database.tables import activity, provider_reports
 from answerback.jobs.depth import depth, depth_of_tenant
 from answerback.kernel.telemetry import Depth
@@ -32,7 +32,7 @@ PRUNED = 1_000
 COUNTED = ("jobs", "prompt_tokens", "completion_tokens", "calls")
 
 
-_new = upsert(activity).values({column.name: bindparam(column.name) for column in activity.c})
+_new = upsert(activity).values(parameters(activity))
 _more = {name: activity.c[name] + _new.excluded[name] for name in COUNTED}
 ADD = Statement(_new.on_conflict_do_update(index_elements=[*activity.primary_key], set_=_more))
 _of_tenant = activity.c.tenant_id == bindparam("tenant_id")
@@ -63,7 +63,7 @@ MAX_REPORTS = 100
 """How many processes' reports are read: those that were written last."""
 
 
-_report = upsert(provider_reports).values({column.name: bindparam(column.name) for column in provider_reports.c})
+_report = upsert(provider_reports).values(parameters(provider_reports))
 WRITE_REPORT = Statement(
     _report.on_conflict_do_update(
         index_elements=[provider_reports.c.process_id],

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import and_, bindparam, delete, func, insert, not_, select, update
 
 from answerback.database.operation import Operation, Row, Statement, Transaction
+from answerback.database.sql import parameters
 from answerback.database.tables import deliveries, signing_secrets
 from answerback.database.tables import webhook_endpoints as endpoints
 from answerback.database.tables import webhook_subscriptions as subscriptions
@@ -60,22 +61,8 @@ _COLUMNS = (
 _own = (endpoints.c.id == bindparam("endpoint_id"), endpoints.c.tenant_id == bindparam("tenant_id"))
 
 COUNT = Statement(select(func.count().label("made")).where(endpoints.c.tenant_id == bindparam("tenant_id")))
-INSERT = Statement(
-    insert(endpoints).values(
-        id=bindparam("endpoint_id"),
-        tenant_id=bindparam("tenant_id"),
-        name=bindparam("name"),
-        url=bindparam("url"),
-        origin=bindparam("origin"),
-        created_at=bindparam("wall"),
-        updated_at=bindparam("wall"),
-    )
-)
-SUBSCRIBE = Statement(
-    insert(subscriptions).values(
-        tenant_id=bindparam("tenant_id"), event_type=bindparam("event_type"), endpoint_id=bindparam("endpoint_id")
-    )
-)
+INSERT = Statement(insert(endpoints).values(parameters(endpoints)))
+SUBSCRIBE = Statement(insert(subscriptions).values(parameters(subscriptions)))
 UNSUBSCRIBE = Statement(delete(subscriptions).where(subscriptions.c.endpoint_id == bindparam("endpoint_id")))
 FIND = Statement(select(*_COLUMNS).where(*_own))
 UPDATE = Statement(
@@ -107,7 +94,15 @@ def create(tx: Transaction, tenant_id: str, name: str, url: str, event_types: It
     if (yield COUNT(tenant_id=tenant_id))[0].made >= MAX_ENDPOINTS:
         raise Conflict(f"you have {MAX_ENDPOINTS} webhook endpoints, the most there may be; delete one first")
     endpoint_id = new_id(ENDPOINT, tx.wall)
-    yield INSERT(endpoint_id=endpoint_id, tenant_id=tenant_id, name=name, url=url, origin=origin_of(url), wall=tx.wall)
+    yield INSERT(
+        id=endpoint_id,
+        tenant_id=tenant_id,
+        name=name,
+        url=url,
+        origin=origin_of(url),
+        created_at=tx.wall,
+        updated_at=tx.wall,
+    )
     types = yield from _subscribe(tenant_id, endpoint_id, event_types)
     secret = yield from make_first(tx, endpoint_id)
     return Endpoint(endpoint_id, tenant_id, name, url, types, tx.wall, tx.wall, secret)

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from sqlalchemy import bindparam, delete, insert, or_, select, text, update
 
 from answerback.database.operation import Database, Operation, Statement, Transaction
+from answerback.database.sql import parameters
 from answerback.database.tables import signing_secrets as table
 from answerback.database.tables import webhook_endpoints
 from answerback.kernel.errors import Conflict, NotFound
@@ -53,9 +54,7 @@ DELETE_ENDED = Statement(
 )
 FORGET = Statement(delete(table).where(table.c.owner == bindparam("owner")))
 FIND_ENDPOINT = Statement(select(webhook_endpoints.c.id).where(webhook_endpoints.c.id == bindparam("owner")))
-INSERT = Statement(
-    insert(table).values(owner=bindparam("owner"), value=bindparam("value"), created_at=bindparam("wall"))
-)
+INSERT = Statement(insert(table).values(parameters(table, "id", "expires_at")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +102,7 @@ def rotate(tx: Transaction, owner: str, *, overlap: bool = True) -> Operation[li
 def make_first(tx: Transaction, owner: str) -> Operation[str]:
     """The secret of an owner that this transaction creates."""
     value = new_secret()
-    yield INSERT(owner=owner, value=value, wall=tx.wall)
+    yield INSERT(owner=owner, value=value, created_at=tx.wall)
     return value
 
 
@@ -126,7 +125,7 @@ def _replace(tx: Transaction, owner: str, value: str) -> Operation[list[SigningS
     yield RETIRE(of=owner, retired_at=tx.now + OVERLAP_MS)
     # A configured secret may be one that was replaced before; it must not sign twice.
     yield DELETE_ENDED(owner=owner, now=tx.now, value=value)
-    yield INSERT(owner=owner, value=value, wall=tx.wall)
+    yield INSERT(owner=owner, value=value, created_at=tx.wall)
     return (yield from live_secrets(tx, owner))
 
 
