@@ -7,31 +7,18 @@ from answerback.database.tables import jobs
 from answerback.jobs.kind import JobState
 from answerback.jobs.model import EndedJob
 
-_ZERO = literal_column("0", Integer)
+_GIVEN = (
+    *("id", "tenant_id", "kind", "queue", "run_at", "deadline_at", "key_id", "args", "result"),
+    *("created_at", "finished_at", "traceparent"),
+)
+_ZERO = ("priority", "rank", "attempts_made", "attempt", "lease_epoch", "lease_losses")
 INSERT = Statement(
     insert(jobs).values(
-        id=bindparam("job_id"),
-        tenant_id=bindparam("tenant_id"),
-        kind=bindparam("kind"),
-        queue=bindparam("queue"),
-        priority=_ZERO,
-        rank=_ZERO,
-        state=JobState.COMPLETED,
-        run_at=bindparam("now"),
-        deadline_at=bindparam("now"),
-        key_id=bindparam("key_id"),
-        args=bindparam("args"),
-        result=bindparam("result"),
-        attempts=literal_column("'[]'"),
-        attempts_made=_ZERO,
-        attempt=_ZERO,
-        lease_epoch=_ZERO,
-        lease_losses=_ZERO,
-        created_at=bindparam("created_at"),
-        finished_at=bindparam("finished_at"),
-        traceparent=bindparam("traceparent"),
+        {name: bindparam(name) for name in _GIVEN}
+        | dict.fromkeys(_ZERO, literal_column("0", Integer))
+        | {"state": JobState.COMPLETED, "attempts": literal_column("'[]'")}
     ),
-    by=("job_id",),
+    by=("id",),
 )
 RECORD_PLAN = BatchPlan((INSERT,), "record")
 
@@ -39,11 +26,12 @@ RECORD_PLAN = BatchPlan((INSERT,), "record")
 def record(tx: Transaction, job: EndedJob) -> Operation[None]:
     """It was never open: it counts in no backlog, and notifies nobody. The call that answered it was counted."""
     yield INSERT(
-        job_id=job.id,
+        id=job.id,
         tenant_id=job.tenant_id,
         kind=job.kind,
         queue=job.queue,
-        now=tx.now,
+        run_at=tx.now,
+        deadline_at=tx.now,
         key_id=job.key_id,
         args=job.args,
         result=job.result,
