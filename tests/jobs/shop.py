@@ -131,7 +131,7 @@ class Shop:
             instruments=instruments,
         )
         deliveries = WorkerPool(
-            DeliveryQueue(stores.deliveries, deliverer, lease),
+            DeliveryQueue(stores.deliveries, deliverer, places, lease),
             self.notifier.deliveries,
             Shares(concurrency, 4.0),
             lease,

@@ -13,6 +13,7 @@ from answerback.kernel.instruments import Instruments
 from answerback.kernel.retry import RetrySchedule
 from answerback.testing.clock import FakeClock
 from answerback.webhooks.deliver import Deliverer
+from answerback.webhooks.delivery_queue import DeliveryQueue
 from answerback.webhooks.errors import SendError
 from answerback.webhooks.model import DEADLINE_MS, DeliveryRecord, OriginRoom
 from answerback.webhooks.outcome import AttemptEnd, CallbackResponse
@@ -58,6 +59,9 @@ class Post:
             schedule=RetrySchedule((0.0, 5.0, 300.0)),
             instruments=Instruments(self.journal, self.clock, failpoint=self.failpoints.append),
         )
+
+    def queue(self, sender: StubSender) -> DeliveryQueue:
+        return DeliveryQueue(self.stores.deliveries, self.deliverer(sender), self.origins, 60.0)
 
     async def attempt(self, sender: StubSender) -> DeliveryRecord:
         """Makes the one attempt that is due."""
@@ -167,12 +171,12 @@ async def test_retry_after_is_waited_for(post: Post, clock: FakeClock) -> None:
 
 async def test_a_claim_takes_what_origins_have_room_for_and_each_holds_its_place_until_it_has_run(post: Post) -> None:
     post.origins.rooms = [OriginRoom(0), OriginRoom(1)]
-    deliverer = post.deliverer(StubSender())
-    assert (await deliverer.claim("worker", 10, 60.0, roomy())).deliveries == []
+    queue = post.queue(StubSender())
+    assert (await queue.claim(10, roomy())).rows == []
 
-    (claim,) = (await deliverer.claim("worker", 10, 60.0, roomy())).deliveries
+    (claim,) = (await queue.claim(10, roomy())).rows
     assert (post.origins.begun, post.origins.ends) == ([ALIVE], [])
-    await deliverer.run(claim)
+    await queue.run(claim)
 
     assert post.origins.ends == [AttemptEnd.ANSWERED]
 
@@ -180,7 +184,7 @@ async def test_a_claim_takes_what_origins_have_room_for_and_each_holds_its_place
 async def test_an_origin_hears_that_it_owes_nothing_from_before_any_more(post: Post) -> None:
     post.origins.rooms = [OriginRoom(2, recovered_for=5.0)]
 
-    await post.deliverer(StubSender()).claim("worker", 10, 60.0, roomy())
+    await post.queue(StubSender()).claim(10, roomy())
 
     assert post.origins.drained_keys == [ALIVE]
 
@@ -207,11 +211,11 @@ async def test_what_could_not_be_reached_is_tried_when_its_origin_recovers_and_k
     ((due_at,),) = await database.rows(due)
     post.origins.rooms = [OriginRoom(1, recovered_for=0.0)]
     clock.advance(1)
-    deliverer = post.deliverer(StubSender(SendError("connection refused"), 200))
+    queue = post.queue(StubSender(SendError("connection refused"), 200))
 
     # When its origin recovers, and that attempt reaches nobody either
-    (early,) = (await deliverer.claim("worker", 10, 60.0, roomy())).deliveries
-    await deliverer.run(early)
+    (early,) = (await queue.claim(10, roomy())).rows
+    await queue.run(early)
     # Then its schedule is as it was
     failed = await record_of(post.stores, early)
     assert (failed.state, failed.attempt, failed.attempts_made) == ("pending", 2, 3)
@@ -219,8 +223,8 @@ async def test_what_could_not_be_reached_is_tried_when_its_origin_recovers_and_k
     assert abs(still_due_at - due_at) <= 1
     # And at the next recovery it is delivered
     clock.advance(1)
-    (again,) = (await deliverer.claim("worker", 10, 60.0, roomy())).deliveries
-    await deliverer.run(again)
+    (again,) = (await queue.claim(10, roomy())).rows
+    await queue.run(again)
     assert (await record_of(post.stores, early)).state == "delivered"
 
 
@@ -229,12 +233,12 @@ async def test_past_its_deadline_a_delivery_to_an_origin_that_stays_closed_is_de
 ) -> None:
     post.origins.rooms = [OriginRoom(0, opens_in=30.0)]
     post.origins.closed = True
-    deliverer = post.deliverer(StubSender())
+    expire = post.stores.deliveries.expire_deliveries
     clock.advance(DEADLINE - 0.001)
-    assert await deliverer.expire() == 0
+    assert await expire(post.origins.is_open) == 0
     clock.advance(0.001)
 
-    assert await deliverer.expire() == 1
+    assert await expire(post.origins.is_open) == 1
 
     assert await database.rows("SELECT state FROM deliveries") == [("dead",)]
 
@@ -242,7 +246,7 @@ async def test_past_its_deadline_a_delivery_to_an_origin_that_stays_closed_is_de
 async def test_elsewhere_it_is_left_for_its_last_attempt(post: Post, clock: FakeClock) -> None:
     clock.advance(DEADLINE + 1)
 
-    assert await post.deliverer(StubSender()).expire() == 0
+    assert await post.stores.deliveries.expire_deliveries(post.origins.is_open) == 0
 
 
 async def test_a_callback_past_its_deadline_gets_one_last_attempt(post: Post, clock: FakeClock) -> None:

@@ -9,6 +9,7 @@ from answerback.kernel.retry import RetrySchedule
 from answerback.testing.clock import FakeClock
 from answerback.testing.signatures import InvalidSignatureError, verify
 from answerback.webhooks.deliver import Deliverer
+from answerback.webhooks.delivery_queue import DeliveryQueue
 from answerback.webhooks.endpoints import Endpoint
 from answerback.webhooks.outcome import CallbackResponse
 from answerback.webhooks.secrets import SigningSecrets
@@ -48,20 +49,22 @@ class Receivers(StubSender):
         return CallbackResponse(500 if self.failures[host] >= 0 else 200, None, "")
 
 
-def deliverer(stores: Stores, sender: StubSender, clock: FakeClock) -> Deliverer:
-    return Deliverer(
+def queue(stores: Stores, sender: StubSender, clock: FakeClock) -> DeliveryQueue:
+    origins = StubOrigins()
+    deliverer = Deliverer(
         store=stores.deliveries,
         sender=sender,
-        origins=StubOrigins(),
+        origins=origins,
         signer=Signer(SigningSecrets(stores.database), clock),
         notifier=Notifier(),
         schedule=RetrySchedule((0.0, 5.0)),
         instruments=Instruments(Journal(), clock),
     )
+    return DeliveryQueue(stores.deliveries, deliverer, origins, 60.0)
 
 
-async def deliver_what_is_due(by: Deliverer) -> None:
-    while deliveries := (await by.claim("worker", 100, 60.0, roomy())).deliveries:
+async def deliver_what_is_due(by: DeliveryQueue) -> None:
+    while deliveries := (await by.claim(100, roomy())).rows:
         for delivery in deliveries:
             await by.run(delivery)
 
@@ -84,7 +87,7 @@ async def test_each_destination_hears_of_both_jobs_in_order_and_one_that_fails_h
     owners = {URL: TENANT, ONE: (await endpoint(stores, ONE)).id, TWO: (await endpoint(stores, TWO)).id}
     first, second = await ended_job(stores), await ended_job(stores)
     receivers = Receivers(two=1)
-    delivering = deliverer(stores, receivers, clock)
+    delivering = queue(stores, receivers, clock)
 
     # When one endpoint fails once
     await deliver_what_is_due(delivering)
@@ -117,7 +120,7 @@ async def test_what_is_claimed_when_its_endpoint_is_deleted_is_dead_and_makes_no
     await stores.deliveries.delete_endpoint(TENANT, made.id)
     receivers = Receivers()
 
-    await deliverer(stores, receivers, clock).run(claim)
+    await queue(stores, receivers, clock).run(claim)
 
     assert (await record_of(stores, claim)).state == "dead"
     assert receivers.heard == {}

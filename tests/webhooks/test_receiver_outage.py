@@ -11,6 +11,7 @@ from answerback.kernel.retry import STANDARD_WEBHOOKS_SCHEDULE, RetrySchedule
 from answerback.testing.clock import FakeClock
 from answerback.webhooks.breaker import CircuitBreakers
 from answerback.webhooks.deliver import Deliverer
+from answerback.webhooks.delivery_queue import DeliveryQueue
 from answerback.webhooks.errors import SendError
 from answerback.webhooks.outcome import CallbackResponse
 from builders import URL, Journal, Notifier, roomy
@@ -47,21 +48,23 @@ class Away:
 
 def working(stores: Stores, receiver: Away, clock: FakeClock) -> Callable[[float], Awaitable[None]]:
     """A process that delivers until a time, as a worker pool does, but for its notifications."""
+    origins = CircuitBreakers(clock.monotonic)
     deliverer = Deliverer(
         store=stores.deliveries,
         sender=receiver,
-        origins=CircuitBreakers(clock.monotonic),
+        origins=origins,
         signer=Unsigned(),  # type: ignore[arg-type]
         notifier=Notifier(),
         schedule=RetrySchedule(STANDARD_WEBHOOKS_SCHEDULE),
         instruments=Instruments(Journal(), clock),
     )
+    queue = DeliveryQueue(stores.deliveries, deliverer, origins, 60.0)
 
     async def work(until: float) -> None:
         while (left := until - clock.monotonic()) > 0:
-            claims = await deliverer.claim("worker", 100, 60.0, roomy())
-            await asyncio.gather(*(deliverer.run(claim) for claim in claims.deliveries))
-            clock.advance(min(left, 0.01 if claims.deliveries else max(0.01, min(10.0, claims.next_in or 10.0))))
+            claims = await queue.claim(100, roomy())
+            await asyncio.gather(*(queue.run(claim) for claim in claims.rows))
+            clock.advance(min(left, 0.01 if claims.rows else max(0.01, min(10.0, claims.next_in or 10.0))))
 
     return work
 

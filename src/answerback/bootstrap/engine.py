@@ -24,7 +24,7 @@ from answerback.queue.worker_pool import WorkerPool
 from answerback.settings import Settings
 from answerback.webhooks.birth import DeliveryBirths
 from answerback.webhooks.breaker import CircuitBreakers
-from answerback.webhooks.deliver import Deliverer, Sender
+from answerback.webhooks.deliver import Deliverer, Origins, Sender
 from answerback.webhooks.delivery_queue import DeliveryQueue
 from answerback.webhooks.secrets import SigningSecrets
 from answerback.webhooks.signer import Signer
@@ -55,7 +55,7 @@ def make_engine(
         instruments,
         callback_schedules(kinds),
     )
-    delivery_queue = DeliveryQueue(deliveries, deliverer, lease_seconds)
+    delivery_queue = DeliveryQueue(deliveries, deliverer, origins, lease_seconds)
     slots = settings.worker_concurrency, settings.tenant_slot_factor
     weights = Weights()
     delivery_shares, (job_shares, batch_shares) = Shares(*slots, weights=weights), with_batch(*slots, weights)
@@ -70,7 +70,7 @@ def make_engine(
     polled = asyncio.Event()
     leaves, pace = job_pool.may_have_room, Pace(job_pool.started_lately)
     batch_pool = WorkerPool(batch_queue, polled, batch_shares, lease_seconds, instruments, leaves, pace)
-    sweep = _make_sweep(settings, jobs, stores, deliverer, weights, notifier, instruments)
+    sweep = _make_sweep(settings, jobs, stores, origins, weights, notifier, instruments)
     births = Births(job_pool, jobs.unconfirmed)
     return Engine(job_pool, births, batch_pool, delivery_pool, sweep, notifier, instruments)
 
@@ -79,7 +79,7 @@ def _make_sweep(
     settings: Settings,
     jobs: JobStore,
     stores: Stores,
-    deliverer: Deliverer,
+    origins: Origins,
     weights: Weights,
     notifier: LocalNotifier,
     instruments: Instruments,
@@ -95,7 +95,7 @@ def _make_sweep(
         expiries=(
             jobs.release_quarantined,
             jobs.expire,
-            _counting("deliveries_expired", deliverer.expire),
+            _counting("deliveries_expired", lambda: deliveries.expire_deliveries(origins.is_open)),
         ),
         rare=(
             jobs.release_orphans,

@@ -11,13 +11,12 @@ from answerback.kernel.failpoints import Failpoint
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.persistence import persist, persist_report
 from answerback.kernel.retry import RetrySchedule
-from answerback.kernel.shares import Shares
 from answerback.kernel.shielded import until_cancelled
 from answerback.kernel.telemetry import CallbackEnd, SpanKind
 from answerback.queue.attempts import NOT_SENT, Report
 from answerback.queue.notifier import Notifier, Topic
 from answerback.webhooks.errors import SendError
-from answerback.webhooks.model import ClaimedDelivery, DeliveryClaims, OriginKey, OriginRoom, Reported
+from answerback.webhooks.model import ClaimedDelivery, OriginKey, OriginRoom, Reported
 from answerback.webhooks.outcome import (
     AttemptEnd,
     CallbackResponse,
@@ -74,8 +73,8 @@ class Origins(Protocol):
 
 
 class Deliverer:
-    """Claims deliveries and runs them. `callback_schedules` are for callbacks to the URL of a request, by the type
-    of their event; every other delivery follows `schedule`."""
+    """Runs claimed deliveries. `callback_schedules` are for callbacks to the URL of a request, by the type of their
+    event; every other delivery follows `schedule`."""
 
     def __init__(
         self,
@@ -96,21 +95,6 @@ class Deliverer:
         self._schedule = schedule
         self._callback_schedules = callback_schedules
         self._instruments = instruments
-
-    async def claim(self, owner: str, limit: int, lease_seconds: float, shares: Shares) -> DeliveryClaims:
-        """Claims due deliveries, as many as their origins take. Each holds a place at its origin until it has run.
-        Raises StorageUnavailable."""
-        claims = await self._store.claim_deliveries(owner, limit, lease_seconds, self._origins.look, shares)
-        for claim in claims.deliveries:
-            self._origins.began(claim.key, claim.late, claim.early)
-        for key in claims.drained:
-            self._origins.drained(key)
-        return claims
-
-    async def expire(self) -> int:
-        """Ends a batch of deliveries past their deadline whose origin's breaker is open; returns how many. Raises
-        StorageUnavailable."""
-        return await self._store.expire_deliveries(self._origins.is_open)
 
     async def run(self, claim: ClaimedDelivery) -> None:
         """Makes one attempt and commits its outcome."""
