@@ -55,25 +55,29 @@ def read_assets(folder: Path = STATIC) -> Assets:
     paths = sorted(each for each in folder.rglob("*") if each.is_file())
     files = {each.relative_to(folder).as_posix(): _asset(each.read_bytes(), each.suffix) for each in paths}
     version = _digest("".join(name + each.etag for name, each in files.items()).encode())[:16]
-    drawn = [START, *(name for name in files if name.startswith(PAGES))]
-    return Assets(files, {each: _page(files, version, each) for each in drawn}, version)
-
-
-def _page(files: Mapping[str, Asset], version: str, module: str) -> Asset:
-    """The page, which names all modules that it needs: a browser would find one after the other."""
     source = files[PAGE].content.decode()
-    links = [f'<link rel="modulepreload" href="{BELOW}{each}">' for each in _needed(files, (START, module))]
+    imports = {name: _imports(name, each.content.decode()) for name, each in files.items() if name.endswith(".js")}
+    drawn = [START, *(name for name in files if name.startswith(PAGES))]
+    return Assets(files, {each: _page(source, version, _needed(imports, each)) for each in drawn}, version)
+
+
+def _page(source: str, version: str, modules: Iterable[str]) -> Asset:
+    """The page, which names all modules that it needs: a browser would find one after the other."""
+    links = [f'<link rel="modulepreload" href="{BELOW}{each}">' for each in modules]
     written = source.replace("  <script", "".join(f"  {each}\n" for each in links) + "  <script", 1)
     return _asset(written.replace(BELOW, f"{BELOW}{version}/").encode(), ".html")
 
 
-def _needed(files: Mapping[str, Asset], modules: Iterable[str]) -> list[str]:
-    """What these modules import, and what that imports; the first one is no part of it."""
-    needed = list(dict.fromkeys(modules))
+def _imports(module: str, source: str) -> Iterable[str]:
+    """The modules that this one imports, each once."""
+    return dict.fromkeys(normpath(PurePosixPath(module).parent / each) for each in _IMPORTED.findall(source))
+
+
+def _needed(imports: Mapping[str, Iterable[str]], drawing: str) -> list[str]:
+    """What the start and the module that draws a page import, and what that imports; the start is no part of it."""
+    needed = list(dict.fromkeys((START, drawing)))
     for module in needed:
-        found = _IMPORTED.findall(files[module].content.decode())
-        imported = [normpath(PurePosixPath(module).parent / each) for each in found]
-        needed += [each for each in dict.fromkeys(imported) if each not in needed]
+        needed += [each for each in imports[module] if each not in needed]
     return needed[1:]
 
 
