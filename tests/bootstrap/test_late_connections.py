@@ -39,11 +39,17 @@ class Started:
     async def __aexit__(self, *_: object) -> None:
         self._listening.close()
 
-    async def stop(self) -> None:
-        await asyncio.wait_for(self._server.shutdown([self._listening]), PATIENCE)
+    def stop(self) -> "asyncio.Task[None]":
+        """It begins before anything that the event loop has yet to see."""
+        return asyncio.create_task(self._server.shutdown([self._listening]))
 
 
-async def test_connections_that_only_the_kernel_knows_are_answered() -> None:
+@pytest.fixture
+async def clock(monkeypatch: pytest.MonkeyPatch) -> LoopClock:
+    return LoopClock(asyncio.get_running_loop(), monkeypatch)
+
+
+async def test_connections_that_only_the_kernel_knows_are_answered(clock: LoopClock) -> None:
     async with Started(Headers()) as server:
         with ExitStack() as stack:
             # Given requests that came since the event loop last looked
@@ -53,14 +59,18 @@ async def test_connections_that_only_the_kernel_knows_are_answered() -> None:
                 client.sendall(REQUEST)
 
             # When the server stops
-            await server.stop()
+            stopping = server.stop()
+            await clock.moves(2 * QUIET_SECONDS)
 
             # Then each is answered
+            assert stopping.done()
             assert [client.recv(12) for client in clients] == [b"HTTP/1.1 200"] * 3
 
 
 @pytest.mark.parametrize("turns", range(4))
-async def test_a_connection_that_is_just_being_accepted_is_answered_and_then_closed(turns: int) -> None:
+async def test_a_connection_that_is_just_being_accepted_is_answered_and_then_closed(
+    turns: int, clock: LoopClock
+) -> None:
     async with Started(Headers()) as server:
         # Given a connection that is accepted, but perhaps not yet made
         with socket.create_connection((HOST, server.port), PATIENCE) as client:
@@ -68,12 +78,13 @@ async def test_a_connection_that_is_just_being_accepted_is_answered_and_then_clo
                 await asyncio.sleep(0)
 
             # When the server stops, and the client asks
-            stopping = asyncio.ensure_future(server.stop())
+            stopping = server.stop()
             await asyncio.sleep(0)
             client.sendall(REQUEST)
 
             # Then it is answered, and the stop waits for no other request
-            await stopping
+            await clock.moves(2 * QUIET_SECONDS)
+            assert stopping.done()
             assert client.recv(4096).startswith(b"HTTP/1.1 200")
             assert client.recv(4096) == b""
 
@@ -106,8 +117,7 @@ def known() -> type[Known]:
     return type("Connections", (Known,), {"seen": []})
 
 
-async def test_idle_connections_stay_while_clients_still_ask(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = LoopClock(asyncio.get_running_loop(), monkeypatch)
+async def test_idle_connections_stay_while_clients_still_ask(clock: LoopClock) -> None:
     async with Started(Headers()) as server, AsyncExitStack() as stack:
         # Given a client with several connections
         pool = [await stack.enter_async_context(connected(server.port)) for _ in range(5)]
@@ -116,7 +126,7 @@ async def test_idle_connections_stay_while_clients_still_ask(monkeypatch: pytest
             await reader.readuntil(b"\r\n\r\nhost")
 
         # When the server stops while it asks on one after the other for longer than an idle one would stay
-        stopping = asyncio.ensure_future(server.stop())
+        stopping = server.stop()
         answered = []
         for reader, writer in pool:
             await clock.moves(QUIET_SECONDS / 2)

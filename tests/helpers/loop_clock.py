@@ -19,6 +19,11 @@ class LoopClock:
             self.now += 0.5
             await self._settles()
 
+    async def flies(self) -> None:
+        """Moves on as fast as the event loop turns, until it is cancelled."""
+        while True:
+            await self.moves(0.5)
+
     async def _settles(self) -> None:
         for _ in range(10):
             await asyncio.sleep(0)

@@ -1,7 +1,6 @@
 """A worker pool over scripted rows, and a record of what it did with them."""
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -15,8 +14,9 @@ from builders import Journal, RealClock
 
 ALONE = 1_000_000.0
 """A factor at which one tenant takes every place."""
-SHORT = 0.4
-"""Seconds of a lease that ends during a test."""
+LEASE = 16.0
+"""Seconds of a lease that ends during a test, whose time flies."""
+PATIENCE = 60.0
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Table:
             await self.let_go.wait()
             self.ended.append(row.id)
         except asyncio.CancelledError:
-            self.cancelled[row.id] = time.monotonic()
+            self.cancelled[row.id] = asyncio.get_running_loop().time()
             raise
         finally:
             self.running.discard(row.id)
@@ -91,15 +91,22 @@ class Table:
             self.changed.notify_all()
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(20), self.changed:
+        async with asyncio.timeout(PATIENCE), self.changed:
             await self.changed.wait_for(condition)
+
+
+class LoopTime(RealClock):
+    """Its monotonic time is the event loop's, which a test may set."""
+
+    def monotonic(self) -> float:
+        return asyncio.get_running_loop().time()
 
 
 class Stage:
     def __init__(self) -> None:
         self.table = Table()
         self.journal = Journal()
-        self.instruments = Instruments(self.journal, RealClock())
+        self.instruments = Instruments(self.journal, LoopTime())
         self.ready = asyncio.Event()
         self.tasks: list[asyncio.Task[None]] = []
 

@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass
 
 import pytest
-from stage import ALONE, SHORT, Row, Stage
+from stage import ALONE, LEASE, Row, Stage
 
 from answerback.kernel.errors import OutcomeUnknown, StorageUnavailable
 from answerback.kernel.shares import Shares
@@ -193,8 +193,9 @@ async def test_a_row_born_while_its_pool_stops_is_given_back(stage: Stage) -> No
     assert stage.table.running == set()
 
 
+@pytest.mark.usefixtures("time_flies")
 async def test_the_lease_of_a_born_row_is_kept(stage: Stage) -> None:
-    pool = stage.start(lease=SHORT)
+    pool = stage.start(lease=LEASE)
     await stage.table.until(lambda: len(stage.table.limits) == 1)
     await Ward(pool).insert("r")
 

@@ -1,20 +1,25 @@
 """Leases are extended while their claims run, and a run whose row another worker may take is cancelled in time."""
 
 import asyncio
-import time
 from collections.abc import Sequence
 
 import pytest
-from stage import SHORT, Row, Stage
+from stage import LEASE, PATIENCE, Row, Stage
 
 from answerback.kernel.errors import StorageUnavailable
 from answerback.kernel.shielded import until_cancelled
 from answerback.queue import lease_keeper
 
+pytestmark = pytest.mark.usefixtures("time_flies")
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
 
 async def test_heartbeats_keep_a_run_longer_than_its_first_lease(stage: Stage) -> None:
     stage.table.due = [Row("r")]
-    stage.start(lease=SHORT)
+    stage.start(lease=LEASE)
 
     await stage.table.until(lambda: stage.table.extensions >= 8)
 
@@ -26,7 +31,7 @@ async def test_a_lost_lease_cancels_its_run_and_no_other(stage: Stage) -> None:
     table = stage.table
     table.due = [Row("lost"), Row("kept")]
     table.extended = lambda held: held - {"lost"}
-    stage.start(lease=SHORT)
+    stage.start(lease=LEASE)
 
     await table.until(lambda: bool(table.cancelled))
 
@@ -44,7 +49,7 @@ async def test_a_run_that_ends_as_its_extension_is_refused_has_lost_no_lease(sta
         return set()
 
     table.extended = end
-    stage.start(lease=SHORT)
+    stage.start(lease=LEASE)
     await table.until(lambda: not table.running and table.extensions > 0)
 
     assert (table.ended, table.cancelled) == (["ending"], {})
@@ -66,12 +71,12 @@ async def test_a_run_that_stores_its_outcome_as_its_extension_is_refused_has_los
     table.due = [Row("stored"), Row("lost")]
     table.extended = lambda _: set()
     # When the extensions of its lease and of another are refused
-    stage.start(lease=SHORT)
+    stage.start(lease=LEASE)
     await stage.journal.seen("lease_lost")
     # Then the other's is lost, and the outcome is stored all the same
     assert [line["id"] for event, line in stage.journal.lines if event == "lease_lost"] == ["lost"]
     answered.set()
-    await asyncio.wait_for(stored.wait(), 20)
+    await asyncio.wait_for(stored.wait(), PATIENCE)
 
 
 @pytest.mark.parametrize("error", [StorageUnavailable("database is locked"), ValueError("broken")])
@@ -81,12 +86,12 @@ async def test_heartbeats_that_fail_cancel_before_the_lease_ends(stage: Stage, e
 
     stage.table.extended = failing
     stage.table.due = [Row("r")]
-    before = time.monotonic()
-    stage.start(lease=1.0)
+    before = now()
+    stage.start(lease=LEASE)
 
     await stage.table.until(lambda: bool(stage.table.cancelled))
 
-    assert stage.table.cancelled["r"] < before + 1.0
+    assert stage.table.cancelled["r"] < before + LEASE
     assert "lease_not_kept" in stage.journal.events
 
 
@@ -104,7 +109,7 @@ async def test_an_outage_is_logged_when_it_begins_and_when_it_is_over(stage: Sta
 
     table.extended = failing
     table.due = [Row("r")]
-    stage.start(lease=SHORT)
+    stage.start(lease=LEASE)
 
     await stage.journal.seen("heartbeat_resumed")
     await table.until(lambda: missed >= 8)
@@ -125,12 +130,12 @@ async def test_a_heartbeat_that_hangs_does_not_delay_the_cancellation(stage: Sta
 
     table.extend = hanging  # type: ignore[method-assign]
     table.due = [Row("r")]
-    before = time.monotonic()
-    stage.start(lease=1.0)
+    before = now()
+    stage.start(lease=LEASE)
 
     await table.until(lambda: bool(table.cancelled))
 
-    assert table.cancelled["r"] < before + 1.0
+    assert table.cancelled["r"] < before + LEASE
 
 
 async def test_after_one_failed_batch_a_heartbeat_does_not_try_the_others(
@@ -146,7 +151,7 @@ async def test_after_one_failed_batch_a_heartbeat_does_not_try_the_others(
 
     table.extended = failing
     table.due = [Row(f"r{n}") for n in range(10)]
-    stage.start(lease=SHORT)
+    stage.start(lease=LEASE)
 
     await table.until(lambda: len(table.cancelled) == 10)
 
@@ -161,9 +166,9 @@ async def test_a_paid_run_outlasts_an_outage_of_the_database(stage: Stage) -> No
 
     table.extended = away
     table.due = [Row("kept"), Row("taken")]
-    stage.start(lease=SHORT, outlasts_outages=True)
-    over = time.monotonic() + 3 * SHORT
-    await table.until(lambda: time.monotonic() > over)
+    stage.start(lease=LEASE, outlasts_outages=True)
+    over = now() + 3 * LEASE
+    await table.until(lambda: now() > over)
     assert table.running == {"kept", "taken"}
 
     table.extended = lambda held: held - {"taken"}
@@ -181,7 +186,7 @@ async def test_a_paid_run_whose_process_stood_still_past_its_lease_goes_on(stage
     pool = stage.start(outlasts_outages=True)
     await stage.table.until(lambda: stage.table.running == {"r"})
 
-    pool._keeper.cancel_overdue(time.monotonic() + 3600)
+    pool._keeper.cancel_overdue(now() + 3600)
     for _ in range(3):
         await asyncio.sleep(0)
 
@@ -199,8 +204,8 @@ async def test_paid_runs_in_the_last_batch_are_not_cancelled_while_the_first_is_
     over: list[float] = []
 
     async def away_then_slow(held: Sequence[tuple[str, int]]) -> set[str]:
-        over[:] = over or [time.monotonic() + 2 * SHORT]
-        if time.monotonic() < over[0]:
+        over[:] = over or [now() + 2 * LEASE]
+        if now() < over[0]:
             raise StorageUnavailable("connection refused")
         if ("b", 1) in held:
             second.set()
@@ -208,10 +213,10 @@ async def test_paid_runs_in_the_last_batch_are_not_cancelled_while_the_first_is_
         return {row_id for row_id, _ in held}
 
     table.extend = away_then_slow  # type: ignore[method-assign]
-    pool = stage.start(lease=SHORT, outlasts_outages=True)
-    await asyncio.wait_for(second.wait(), 20)
+    pool = stage.start(lease=LEASE, outlasts_outages=True)
+    await asyncio.wait_for(second.wait(), PATIENCE)
 
-    pool._keeper.cancel_overdue(time.monotonic())
+    pool._keeper.cancel_overdue(now())
     await asyncio.sleep(0)
 
     assert table.running == {"a", "b"}
@@ -227,6 +232,6 @@ async def test_a_paid_run_is_cancelled_where_anything_but_an_outage_keeps_its_le
 
     stage.table.extended = failing
     stage.table.due = [Row("r")]
-    stage.start(lease=SHORT, outlasts_outages=True)
+    stage.start(lease=LEASE, outlasts_outages=True)
 
     await stage.table.until(lambda: bool(stage.table.cancelled))

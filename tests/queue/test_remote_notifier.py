@@ -11,7 +11,6 @@ from exposed import counted
 from answerback.kernel.instruments import Instruments
 from answerback.observability.metrics import PrometheusMetrics
 from answerback.queue.notifier import Topic
-from answerback.queue.notifiers import remote
 from answerback.queue.notifiers.remote import RemoteNotifier, TransportUnavailable
 from builders import Journal
 
@@ -122,10 +121,8 @@ def test_a_transport_that_hangs_holds_up_neither_notifications_nor_the_end(
     began = time.monotonic()
     for _ in range(1000):
         notifier.wake(Topic.JOBS)
-    assert time.monotonic() - began < 0.5
-
     notifier.close()
-    assert time.monotonic() - began < remote.CLOSE_SECONDS + 1
+    assert time.monotonic() - began < PATIENCE / 2
     assert not transport.closed.is_set()
 
 
