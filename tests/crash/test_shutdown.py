@@ -19,6 +19,7 @@ from eventually import eventually
 
 GRACE = 5.0
 LEASE = 60.0
+SUPERVISORS_PATIENCE = 10.0
 AT_ONCE = 10.0
 """Seconds: far less than a lease."""
 
@@ -55,7 +56,7 @@ async def test_what_hangs_is_given_back_and_taken_up_at_once_by_the_next_start(
         took = time.monotonic() - began
 
         assert code == 0
-        assert GRACE <= took < GRACE + 3
+        assert GRACE <= took < SUPERVISORS_PATIENCE
         await llm.wait_for_disconnects(2)
         for job_id in hung:
             (job,) = select(service.database, "SELECT state, attempt, lease_losses FROM jobs WHERE id = ?", job_id)
@@ -157,7 +158,7 @@ async def test_a_client_that_never_finishes_its_request_prolongs_nothing(llm: Fa
         code = await asyncio.wait_for(service.exited(), GRACE + 10)
         writer.close()
 
-        assert (code, time.monotonic() - began < GRACE + 3) == (0, True)
+        assert (code, time.monotonic() - began < SUPERVISORS_PATIENCE) == (0, True)
         assert attempts_of(service.database, job_id) == ["released"]
 
 

@@ -204,7 +204,8 @@ class Relay:
         return Client(self, self._keys.pop() if self._keys else None)
 
     def log_lines(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.service.logs.splitlines()]
+        """All but one that is being written."""
+        return [json.loads(line) for line in self.service.logs.rpartition("\n")[0].splitlines()]
 
 
 async def make_keys(service: Service, n: int) -> list[str]:

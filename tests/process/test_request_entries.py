@@ -215,6 +215,7 @@ async def test_json_keeps_the_fields_of_a_request() -> None:
 
 async def test_a_short_secret_is_named_at_start_and_never_shown() -> None:
     async with Service({"CALLBACK_HMAC_SECRET": "hunter2", "AUTH_TOKEN": "x" * 16}) as service:
+        await service.terminate()
         lines = [json.loads(each) for each in service.logs.splitlines()]
 
     assert [each["setting"] for each in lines if each["event"] == "short_secret"] == ["CALLBACK_HMAC_SECRET"]

@@ -262,7 +262,7 @@ class TestTheRealService:
     async def test_it_starts_answers_and_stops(self) -> None:
         async with Service({"MOCK_DELAY_SECONDS": "0"}) as service:
             assert service.database.exists()
-            assert f'"url":"{service.url}"' in service.logs
+            await service.until_logged(f'"url":"{service.url}"')
 
             assert await service.terminate() == 0
 

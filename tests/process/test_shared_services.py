@@ -157,6 +157,7 @@ async def test_requests_go_on_when_redis_is_killed_under_load(llm: FakeLLM, rece
             assert outages >= 1
             assert await statuses(service, 100) == {200: 100}
             assert await metric(service, "redis_outages_total") == outages
+            await service.until_logged('"redis_away"', int(outages))
             assert service.logs.count('"redis_away"') == outages
 
 

@@ -136,7 +136,8 @@ async def test_a_redis_that_hangs_costs_a_moment_once_and_its_late_replies_are_n
         for _ in range(1000):
             with pytest.raises(Away):
                 await own.call("GET", "a")
-        assert time.monotonic() - started < 0.25
+        # Each would wait a quarter of a second.
+        assert time.monotonic() - started < 5
     finally:
         os.kill(server.pid, signal.SIGCONT)
     await journal.seen("redis_back")
