@@ -11,6 +11,7 @@ from typing import Self, assert_never
 from urllib.parse import urlsplit
 
 from answerback.testing import Service, Worker
+from answerback.testing import process as processes
 from answerback.testing.backends import PostgresServer, RabbitServer, RedisServer
 from answerback.testing.process import Process, inherited
 from answerback.testing.service import HOST
@@ -131,15 +132,10 @@ class Fleet:
         return urls
 
     async def _migrate(self, settings: Mapping[str, str]) -> None:
-        migrating = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "answerback", "migrate"),
-            cwd=self.folder,
-            env={**inherited(), **settings},
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        said, _ = await migrating.communicate()
-        if migrating.returncode != 0:
+        migrating = await processes.spawn(("answerback", "migrate"), self.folder, {**inherited(), **settings})
+        assert migrating.stdout is not None
+        said = await migrating.stdout.read()
+        if await migrating.wait() != 0:
             raise RuntimeError(f"the database could not be migrated: {said.decode()}")
 
     async def _start_llm(self) -> str:

@@ -1,7 +1,7 @@
 """Routes in one process, worker pools in another: what a broker adds, and what needs none."""
 
 import asyncio
-import sys
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -9,10 +9,10 @@ from processes import AWAITED, CELERY, NOTIFIED_SECONDS, fleet, settings
 
 from answerback.testing import FakeLLM, Receiver, Worker, replies
 from answerback.testing.ports import reserve_port
+from forks import Forks
 
-pytestmark = pytest.mark.usefixtures("started_afresh")
 
-
+@pytest.mark.usefixtures("started_afresh")
 async def test_a_message_wakes_a_worker_at_once(broker_url: str, llm: FakeLLM, receiver: Receiver) -> None:
     async with fleet(settings(llm, broker_url), receiver) as shop:
         assert await shop.one_after_the_other(10) < NOTIFIED_SECONDS
@@ -21,6 +21,7 @@ async def test_a_message_wakes_a_worker_at_once(broker_url: str, llm: FakeLLM, r
     assert {callback.json["status"] for callback in receiver.callbacks} == {"completed"}
 
 
+@pytest.mark.usefixtures("started_afresh")
 async def test_a_worker_started_by_celery_is_one(redis_url: str, llm: FakeLLM, receiver: Receiver) -> None:
     async with fleet(settings(llm, redis_url), receiver, module=CELERY) as shop:
         assert await shop.one_after_the_other(10) < NOTIFIED_SECONDS
@@ -65,30 +66,29 @@ async def test_a_process_that_serves_and_works_wakes_workers_for_what_it_has_no_
             assert await shop.one_after_the_other(10) < NOTIFIED_SECONDS
 
 
-async def test_a_pool_without_threads_is_refused(redis_url: str, llm: FakeLLM) -> None:
-    said = await refusal(settings(llm, redis_url), "-P", "solo")
+async def test_a_pool_without_threads_is_refused(redis_url: str, llm: FakeLLM, forks: Forks, tmp_path: Path) -> None:
+    ended = await forks.run([*CELERY[:-1], "solo"], tmp_path, settings(llm, redis_url))
 
-    assert "-P threads" in said
+    assert ended.code != 0
+    assert "-P threads" in ended.stderr
 
 
-async def test_celery_without_a_broker_says_what_to_do(llm: FakeLLM) -> None:
-    said = await refusal(settings(llm))
+async def test_celery_without_a_broker_says_what_to_do(llm: FakeLLM, forks: Forks, tmp_path: Path) -> None:
+    ended = await forks.run(CELERY, tmp_path, settings(llm))
 
-    assert said.splitlines() == [
+    assert ended.code != 0
+    assert ended.stderr.splitlines() == [
         "answerback: CELERY_BROKER_URL is not set: name a broker, or run 'answerback worker', which needs none"
     ]
 
 
-async def test_a_worker_without_its_database_says_so(llm: FakeLLM) -> None:
+async def test_a_worker_without_its_database_says_so(llm: FakeLLM, forks: Forks, tmp_path: Path) -> None:
     nowhere = settings(llm, database_url="sqlite:////nowhere/at/all.db")
 
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "answerback", "worker"), env=nowhere, stderr=asyncio.subprocess.PIPE
-    )
-    _, said = await asyncio.wait_for(process.communicate(), 30)
+    ended = await forks.run(["answerback", "worker"], tmp_path, nowhere)
 
-    assert process.returncode == 2
-    assert said.decode().startswith("answerback: ")
+    assert ended.code == 2
+    assert ended.stderr.startswith("answerback: ")
 
 
 async def test_a_workers_metrics_are_on_a_port_of_their_own(llm: FakeLLM, receiver: Receiver) -> None:
@@ -103,19 +103,6 @@ async def test_a_workers_metrics_are_on_a_port_of_their_own(llm: FakeLLM, receiv
             page = await response.text()
 
     assert 'answerback_llm_calls_total{model="openai/gpt-oss-20b:free",outcome="ok"' in page
-
-
-async def refusal(environment: dict[str, str], *arguments: str) -> str:
-    """What Celery's worker says before it ends with an error."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-W", "ignore", "-m", "celery", "-A", "answerback.worker", "worker", *arguments),
-        env=environment,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    _, said = await asyncio.wait_for(process.communicate(), 30)
-    assert process.returncode not in (0, None)
-    return said.decode()
 
 
 async def test_the_process_of_the_routes_shows_how_the_calls_of_workers_went(llm: FakeLLM, receiver: Receiver) -> None:
