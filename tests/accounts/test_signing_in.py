@@ -1,6 +1,5 @@
 """Browsers sign in with a key: the cookie opens the service to its own pages, and to no other page."""
 
-from collections.abc import AsyncIterator
 from http.cookies import SimpleCookie
 from pathlib import Path
 
@@ -8,17 +7,15 @@ import pytest
 
 from answerback import __version__
 from answerback.accounts.session_cookie import NAME
-from whole_api import Api, Reply, whole_api
+from whole_api import Api, Reply, shared_api, whole_api
 
 CLIENT, OPERATOR, ODD = "client-token-2b7c", "operator-token-6d1f", 'odd;"token",100%'
 OWN, OTHER = "http://localhost", "http://localhost:3000"
 CANCEL = "/v1/jobs/job_1/cancel"
 
 
-@pytest.fixture
-async def api(path: Path) -> AsyncIterator[Api]:
-    async with whole_api(path, operator_token=OPERATOR, auth_token=CLIENT) as api:
-        yield api
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+api = shared_api(operator_token=OPERATOR, auth_token=CLIENT)
 
 
 def cookie(reply: Reply) -> str:

@@ -2,7 +2,7 @@
 
 import re
 import shutil
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -10,15 +10,13 @@ import pytest
 from answerback.accounts import open_routes
 from answerback.console.assets import MEDIA_TYPES, PAGE, STATIC, read_assets
 from answerback.kernel.rate import Rate
-from whole_api import Api, Reply, whole_api
+from whole_api import Api, Reply, shared_api
 
 PAGE_ADDRESSES = ("/console", "/console/", "/console/jobs", "/console/jobs/job_1", "/console/assets", "/console/x.js")
 
 
-@pytest.fixture
-async def api(path: Path) -> AsyncIterator[Api]:
-    async with whole_api(path, auth_token="client-token-2b7c") as api:
-        yield api
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+api = shared_api(auth_token="client-token-2b7c")
 
 
 def is_guarded(reply: Reply) -> bool:
@@ -99,7 +97,7 @@ async def test_the_console_counts_as_what_is_asked_for_without_a_key(
 ) -> None:
     monkeypatch.setattr(open_routes, "OPEN_RATE", Rate(2, 60))
 
-    statuses = [(await api("GET", address)).status for _ in range(3)]
+    statuses = [(await api("GET", address, client=(f"192.0.2.{len(address)}", 50_000))).status for _ in range(3)]
 
     assert statuses == [200, 200, 429]
 

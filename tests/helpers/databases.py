@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -97,9 +97,39 @@ class PostgresDatabase:
         with ThreadPoolExecutor(1) as thread:
             thread.submit(asyncio.run, migrate(self.url)).result()
 
-    async def empty(self) -> None:
-        """Much faster than a fresh database."""
-        await self.execute("; ".join(f'DELETE FROM "{table.name}"' for table in reversed(metadata.sorted_tables)))
+
+ENDED = (asyncpg.InterfaceError, asyncpg.PostgresConnectionError, asyncpg.AdminShutdownError)
+DELETE = "; ".join(f'DELETE FROM "{table.name}"' for table in reversed(metadata.sorted_tables))
+
+
+class Emptying:
+    """Empties a database again and again: much faster than a fresh one. Its connection stays, since each new one reads
+    the catalogue first; it has a thread and an event loop of its own, for those of tests come and go."""
+
+    def __init__(self, database: PostgresDatabase) -> None:
+        self._url = database.url
+        self._thread = ThreadPoolExecutor(1)
+        self._runner = asyncio.Runner()
+        self._connect()
+
+    def empty(self) -> None:
+        try:
+            self._run(self._connection.execute(DELETE))
+        except ENDED:
+            # A test has ended all connections.
+            self._connect()
+            self._run(self._connection.execute(DELETE))
+
+    def close(self) -> None:
+        self._connection.terminate()
+        self._thread.submit(self._runner.close).result()
+        self._thread.shutdown()
+
+    def _connect(self) -> None:
+        self._connection = self._run(asyncpg.connect(self._url))
+
+    def _run(self, act: Coroutine[Any, Any, Any]) -> Any:
+        return self._thread.submit(self._runner.run, act).result()
 
 
 @contextmanager

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+import pytest_asyncio
 from starlette.datastructures import Headers
 
 from answerback.bootstrap.app import create_app
@@ -105,3 +107,15 @@ async def whole_api(path: Path, **settings: Any) -> AsyncIterator[Api]:
         service = await build(chosen, process, upstreams, Role.API, lifetimes)
         yield Api(service)
         await service.stop()
+
+
+def shared_api(**settings: Any) -> Any:
+    """A fixture: one service for all tests of a module, in the module's event loop, for those that store nothing which
+    another would find."""
+
+    @pytest_asyncio.fixture(scope="module", loop_scope="module")
+    async def api(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Api]:
+        async with whole_api(tmp_path_factory.mktemp("api") / "a.db", rate_limit="0", **settings) as api:
+            yield api
+
+    return api

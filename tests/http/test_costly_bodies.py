@@ -5,14 +5,16 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from whole_api import Api, whole_api
+from whole_api import Api, shared_api
 
-MEGABYTE = 1_000_000
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+api = shared_api(mock_delay_seconds=0)
+
+SIZE = 400_000
 LARGEST_REFUSAL = 16 * 1024
 
 ADDRESS = "https://203.0.114.1/hook"
@@ -30,20 +32,20 @@ GOOD: Mapping[str, Mapping[str, Any]] = {
 
 
 def filled(field: str, item: object) -> Callable[[str], bytes]:
-    """Makes a good body whose field holds the item so often that it has a megabyte."""
-    count = MEGABYTE // (len(json.dumps(item)) + 2)
+    """Makes a good body whose field holds the item so often that it has `SIZE` bytes."""
+    count = SIZE // (len(json.dumps(item)) + 2)
     return lambda path: json.dumps({**GOOD[path], field: [item] * count}).encode()
 
 
 def named(path: str, field: str | None = None) -> bytes:
-    """A good body with a megabyte of names that nobody knows: in itself, or in a field."""
-    names: dict[str, Any] = {f"k{number}": 1 for number in range(MEGABYTE // 14)}
+    """A good body with `SIZE` bytes of names that nobody knows: in itself, or in a field."""
+    names: dict[str, Any] = {f"k{number}": 1 for number in range(SIZE // 14)}
     return json.dumps({**GOOD[path], **({field: names} if field else names)}).encode()
 
 
 def with_pages(path: str) -> bytes:
-    """A good body, but for 200,000 pages that are no numbers."""
-    return json.dumps({**GOOD[path], "file_refs": [{"url": ADDRESS, "pages": [""] * 200_000}]}).encode()
+    """A good body, but for `SIZE` bytes of pages that are no numbers."""
+    return json.dumps({**GOOD[path], "file_refs": [{"url": ADDRESS, "pages": [""] * (SIZE // 4)}]}).encode()
 
 
 STRICT = ("/webhook", "/api/ask", "/api/streaming", "/generate", "/v1/keys", "/v1/deliveries/resend", "/v1/reviews")
@@ -81,16 +83,15 @@ async def seconds(api: Api, path: str, body: bytes) -> tuple[float, int, int]:
 
 @pytest.mark.parametrize(("path", "make"), REFUSED, ids=lambda value: value if isinstance(value, str) else "")
 async def test_what_is_refused_costs_little_and_is_refused_in_few_words(
-    path: str, make: Callable[[str], bytes], tmp_path: Path
+    path: str, make: Callable[[str], bytes], api: Api
 ) -> None:
     body = make(path)
-    async with whole_api(tmp_path / "a.db") as api:
-        await seconds(api, path, b"{}")
-        began = time.process_time()
-        json.loads(body)
-        read = time.process_time() - began
+    await seconds(api, path, b"{}")
+    began = time.process_time()
+    json.loads(body)
+    read = time.process_time() - began
 
-        taken, status, answered = await seconds(api, path, body)
+    taken, status, answered = await seconds(api, path, body)
 
     assert status in (400, 422)
     assert answered < LARGEST_REFUSAL
@@ -98,15 +99,14 @@ async def test_what_is_refused_costs_little_and_is_refused_in_few_words(
     assert taken < 25 * read + 0.1
 
 
-async def test_what_stands_in_a_text_is_no_value(tmp_path: Path) -> None:
+async def test_what_stands_in_a_text_is_no_value(api: Api) -> None:
     said = '{"a": [1, 2, "\\" ,], ' * 30_000
     body = json.dumps({"input": said}).encode()
 
-    async with whole_api(tmp_path / "a.db", mock_delay_seconds=0) as api:
-        taken = await api("POST", "/v1/responses", body=body)
-        refused = await api("POST", "/v1/responses", body=json.dumps({"input": [1] * 100_001}).encode())
-        # A text that never ends, and would be looked for from each of its quotes.
-        cut = await api("POST", "/v1/responses", body=body[:-10] + b"\\")
+    taken = await api("POST", "/v1/responses", body=body)
+    refused = await api("POST", "/v1/responses", body=json.dumps({"input": [1] * 100_001}).encode())
+    # A text that never ends, and would be looked for from each of its quotes.
+    cut = await api("POST", "/v1/responses", body=body[:-10] + b"\\")
 
     assert taken.status == 200
     assert refused.status == 400

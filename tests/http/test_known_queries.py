@@ -1,17 +1,11 @@
 """A list refuses a parameter that it does not have: a misspelt filter would list everything."""
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 
-from whole_api import Api, whole_api
+from whole_api import Api, shared_api
 
-
-@pytest.fixture
-async def api(path: Path) -> AsyncIterator[Api]:
-    async with whole_api(path) as api:
-        yield api
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+api = shared_api()
 
 
 @pytest.mark.parametrize(
