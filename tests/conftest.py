@@ -18,7 +18,7 @@ from answerback.testing import process
 from answerback.testing.clock import FakeClock
 from answerback.testing.process import spawn
 from builders import Journal
-from databases import Database, PostgresDatabase, SqliteDatabase, own_database
+from databases import Database, Emptying, PostgresDatabase, SqliteDatabase, own_database
 from fallbacks import Fallbacks
 from forks import Forks
 from servers import (
@@ -79,10 +79,12 @@ def pytest_collection() -> Generator[None, object, object]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """`-m quick` is what needs no server and no process but its own."""
+    """`-m quick` is what needs no server and no process but its own. What may take longest, and so has a timeout of its
+    own, begins first: a run would wait for it at the end."""
     for item in items:
         if not _needs_more(item):
             item.add_marker(pytest.mark.quick)
+    items.sort(key=lambda item: item.get_closest_marker("timeout") is None)
 
 
 def _needs_more(item: pytest.Item) -> bool:
@@ -152,10 +154,16 @@ def migrated(postgres_server: str) -> Iterator[PostgresDatabase]:
         yield database
 
 
+@pytest.fixture(scope="session")
+def emptying(migrated: PostgresDatabase) -> Iterator[Emptying]:
+    with contextlib.closing(Emptying(migrated)) as emptying:
+        yield emptying
+
+
 @pytest.fixture
-async def postgres(migrated: PostgresDatabase) -> PostgresDatabase:
+def postgres(migrated: PostgresDatabase, emptying: Emptying) -> PostgresDatabase:
     """Empty, with the schema."""
-    await migrated.empty()
+    emptying.empty()
     return migrated
 
 

@@ -21,7 +21,7 @@ from answerback.testing.replies import Call
 from answerback.testing.service import Service
 from eventually import eventually
 
-CONVERSATIONS = 200
+CONVERSATIONS = 100
 MESSAGES = 10
 KILLS = 24
 LONGEST_LIFE = 60

@@ -17,8 +17,8 @@ from answerback.testing.service import Service
 from eventually import eventually
 from surroundings import SECRET
 
-HOSTILE = 500
-FRIENDLY = 100
+HOSTILE = 200
+FRIENDLY = 50
 TOLERABLE_LAG = 3.0
 """Seconds from acceptance to callback, on any machine: a dead origin's attempts take 20."""
 

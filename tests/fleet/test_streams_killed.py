@@ -1,4 +1,4 @@
-"""40 background streams at once (`STREAMS=200` for more) and five kills in the middle of them: a client that reads on
+"""16 background streams at once (`STREAMS=200` for more) and five kills in the middle of them: a client that reads on
 has every event once, and the text is what the events say."""
 
 import asyncio
@@ -18,7 +18,7 @@ from answerback.testing.process import Process
 from serving import client_of
 from streamed_responses import numbers, rest, spelt, text_of
 
-STREAMS = int(os.environ.get("STREAMS", "40"))
+STREAMS = int(os.environ.get("STREAMS", "16"))
 KILLS = 5
 PATIENCE = 120.0
 BROKEN = (openai.APIConnectionError, httpx2.TransportError)

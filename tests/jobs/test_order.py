@@ -179,7 +179,7 @@ BROKEN = f"""
 """What is wrong in the database at the moment."""
 
 
-HISTORIES = [*(("sqlite", seed) for seed in range(12)), *(("postgres", seed) for seed in range(4))]
+HISTORIES = [*(("sqlite", seed) for seed in range(6)), *(("postgres", seed) for seed in range(2))]
 """Those of PostgreSQL take four times as long, and go the same ways."""
 
 

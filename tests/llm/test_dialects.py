@@ -22,15 +22,17 @@ def decided(example: Example) -> Row:
     return classify(example.status, body, asks_wait=said is not None, retry_after="Retry-After" in example.headers)
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=str)
-def test_an_error_means_the_same_in_every_dialect(example: Example) -> None:
-    assert decided(example).meaning is example.meaning
+def test_an_error_means_the_same_in_every_dialect() -> None:
+    read = [(decided(example).meaning, example) for example in EXAMPLES]
+
+    assert [(meaning, example) for meaning, example in read if meaning is not example.meaning] == []
 
 
-@pytest.mark.parametrize("row", [*TABLE, BLOCKED, NOTHING_THERE, BROKEN, OTHERWISE], ids=lambda row: row.source[:60])
-def test_every_row_decides_an_example_and_names_its_source(row: Row) -> None:
-    assert row.source
-    assert any(decided(example) is row for example in EXAMPLES)
+def test_every_row_decides_an_example_and_names_its_source() -> None:
+    deciding = {id(decided(example)) for example in EXAMPLES}
+
+    rows = [*TABLE, BLOCKED, NOTHING_THERE, BROKEN, OTHERWISE]
+    assert [row for row in rows if id(row) not in deciding or not row.source] == []
 
 
 @pytest.mark.parametrize("planted", ["insufficient balance", "invalid api key", "budget has been exceeded"])

@@ -1,4 +1,5 @@
-"""200 ways for a stream to break (`FAULTS=1000` for more), and as many for a whole answer: none looks like success."""
+"""A hundred ways for a stream to break (`FAULTS=1000` for more), and as many for a whole answer: none looks like
+success."""
 
 import asyncio
 import os
@@ -21,7 +22,7 @@ from troubles import chunk, sse
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 SEED = 3
-FAULTS = int(os.environ.get("FAULTS", "200"))
+FAULTS = int(os.environ.get("FAULTS", "100"))
 AT_ONCE = 25
 
 Route = Callable[[str], Awaitable[bool]]

@@ -28,20 +28,21 @@ from langchain_core.messages import HumanMessage, ToolMessage
 from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
 
-url, key, responses = sys.argv[1:]
+url, key = sys.argv[1:]
 
 @tool
 def weather(city: str) -> str:
     "The weather of a city."
     return f"It rains in {city}."
 
-model = ChatOpenAI(model="fake", base_url=url, api_key=key, max_retries=0, use_responses_api=responses == "responses")
-text = model.invoke("Answer.").text
-streamed = "".join(chunk.text for chunk in model.stream("Stream."))
-offered, said = model.bind_tools([weather]), [HumanMessage("Call.")]
-said.append(offered.invoke(said))
-said += [ToolMessage(weather.invoke(call["args"]), tool_call_id=call["id"]) for call in said[-1].tool_calls]
-print(json.dumps({"text": text, "streamed": streamed, "used": offered.invoke(said).text}))
+for by_responses in (True, False):
+    model = ChatOpenAI(model="fake", base_url=url, api_key=key, max_retries=0, use_responses_api=by_responses)
+    text = model.invoke("Answer.").text
+    streamed = "".join(chunk.text for chunk in model.stream("Stream."))
+    offered, said = model.bind_tools([weather]), [HumanMessage("Call.")]
+    said.append(offered.invoke(said))
+    said += [ToolMessage(weather.invoke(call["args"]), tool_call_id=call["id"]) for call in said[-1].tool_calls]
+    print(json.dumps({"text": text, "streamed": streamed, "used": offered.invoke(said).text}))
 """
 
 AGENTS = """
@@ -73,8 +74,7 @@ def settings() -> Mapping[str, str]:
     return {"AUTH_TOKEN": "the-key"}
 
 
-@pytest.fixture
-def scripted(llm: FakeLLM) -> FakeLLM:
+def script(llm: FakeLLM) -> None:
     """Answers two questions, and one by a call and what comes of it."""
     call = {"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": '{"city":"Bern"}'}}
     llm.then(
@@ -83,40 +83,42 @@ def scripted(llm: FakeLLM) -> FakeLLM:
         replies.message(None, "tool_calls", tool_calls=[call]),
         replies.say("Take an umbrella."),
     )
-    return llm
 
 
-def check(llm: FakeLLM, ran: "subprocess.CompletedProcess[str]") -> None:
+def check(llm: FakeLLM, ran: "subprocess.CompletedProcess[str]", times: int = 1) -> None:
     assert ran.returncode == 0, ran.stderr
-    said: Any = json.loads(ran.stdout.splitlines()[-1])
-    assert said == {"text": "An answer.", "streamed": "A streamed answer.", "used": "Take an umbrella."}
+    said: list[Any] = [json.loads(line) for line in ran.stdout.splitlines() if line.startswith("{")]
+    assert said == [{"text": "An answer.", "streamed": "A streamed answer.", "used": "Take an umbrella."}] * times
     assert llm.calls[-1].messages[-1]["content"] == "It rains in Bern."
 
 
-@pytest.mark.parametrize("mode", ["responses", "default"])
-async def test_langchain(scripted: FakeLLM, service: Service, tmp_path: Path, mode: str) -> None:
+async def test_langchain_by_responses_and_by_chat_completions(llm: FakeLLM, service: Service, tmp_path: Path) -> None:
     (tmp_path / "program.py").write_text(LANGCHAIN)
     program = ("--from", "langchain-openai==1.7.4", "python", "program.py")
+    for _ in range(2):
+        script(llm)
 
-    ran = await asyncio.to_thread(uvx, *program, f"{service.url}/v1", "the-key", mode, cwd=tmp_path)
+    ran = await asyncio.to_thread(uvx, *program, f"{service.url}/v1", "the-key", cwd=tmp_path)
 
-    check(scripted, ran)
+    check(llm, ran, times=2)
 
 
-async def test_the_agents_sdk(scripted: FakeLLM, service: Service, tmp_path: Path) -> None:
+async def test_the_agents_sdk(llm: FakeLLM, service: Service, tmp_path: Path) -> None:
+    script(llm)
     (tmp_path / "program.py").write_text(AGENTS)
     program = ("--from", "openai-agents==0.24.0", "python", "program.py")
 
     ran = await asyncio.to_thread(uvx, *program, f"{service.url}/v1", "the-key", cwd=tmp_path)
 
-    check(scripted, ran)
+    check(llm, ran)
 
 
-async def test_vercels_ai_sdk(scripted: FakeLLM, service: Service, pytestconfig: pytest.Config) -> None:
+async def test_vercels_ai_sdk(llm: FakeLLM, service: Service, pytestconfig: pytest.Config) -> None:
+    script(llm)
     folder = await asyncio.to_thread(installed, pytestconfig, *AI_SDK)
     shutil.copy(SCRIPT, folder)
     command = ("node", SCRIPT.name, f"{service.url}/v1", "the-key")
 
     ran = await asyncio.to_thread(subprocess.run, command, cwd=folder, capture_output=True, text=True, check=False)
 
-    check(scripted, ran)
+    check(llm, ran)

@@ -60,7 +60,7 @@ CHECKS = [
     response_schema_conformance,
 ]
 CAREFUL = hypothesis.settings(
-    max_examples=20,
+    max_examples=10,
     deadline=None,
     derandomize=True,
     database=None,
@@ -164,6 +164,7 @@ async def operations(service: Service) -> Sequence[schemathesis.APIOperation[Any
     return [each for each in found if each.label not in ENDLESS]
 
 
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("mode", GenerationMode)
 async def test_every_operation_answers_as_documented(
     operations: Sequence[Any], service: Service, known: Known, closed: str, mode: GenerationMode

@@ -80,16 +80,11 @@ def test_the_corpus_is_worth_its_name() -> None:
 
 class TestAtAcceptance:
     @pytest.mark.parametrize("url", FORBIDDEN + MALFORMED)
-    async def test_a_hostile_url_is_refused(self, url: str, dns: Dns) -> None:
-        with pytest.raises(CallbackRefused) as refusal:
-            await AddressGuard(resolve=dns).check(url)
-        assert refusal.value.field == "callback_url"
-
-    @pytest.mark.parametrize("url", FORBIDDEN + MALFORMED)
-    async def test_what_needs_no_lookup_is_refused_in_the_same_words_without_one(self, url: str, dns: Dns) -> None:
+    async def test_a_hostile_url_is_refused_in_the_same_words_without_a_lookup(self, url: str, dns: Dns) -> None:
         guard = AddressGuard(resolve=dns)
         with pytest.raises(CallbackRefused) as refusal:
             await guard.check(url)
+        assert refusal.value.field == "callback_url"
         if dns.asked:
             return
 
