@@ -5,7 +5,6 @@ from collections.abc import Callable, Mapping
 
 from yarl import URL
 
-from answerback import __version__
 from answerback.http.client.client import RequestHead
 from answerback.kernel.errors import ErrorCode
 from answerback.kernel.heavy import HeavyWork
@@ -21,7 +20,7 @@ from answerback.llm.errors.redaction import place
 from answerback.llm.model import Api, ChatRequest, ModelList
 from answerback.llm.model_lists import models_of
 from answerback.llm.reply import EmbeddingsReply, Reply, StreamedReply, WholeReply
-from answerback.llm.transport import Transport
+from answerback.llm.transport import Transport, json_headers
 
 TITLE = "Answerback"
 LIST_TIMEOUT = 20.0
@@ -60,17 +59,7 @@ class OpenAICompatible:
         self._transport = Transport(connect_timeout, heavy.held)
         models_url = URL(self._base_url + "/models")
         self._adaptations = Adaptations(models_url.host)
-        headers = {
-            "Content-Type": "application/json",
-            "Accept": "application/json",
-            # Answers are small: compressing them would cost more time than it saves.
-            "Accept-Encoding": "identity",
-            "User-Agent": f"answerback/{__version__}",
-            "HTTP-Referer": app_url,
-            "X-OpenRouter-Title": TITLE,
-        }
-        if api_key:
-            headers["Authorization"] = f"Bearer {api_key}"
+        headers = json_headers(api_key) | {"HTTP-Referer": app_url, "X-OpenRouter-Title": TITLE}
         self._heads = {api: RequestHead("POST", URL(f"{self._base_url}/{api}"), headers) for api in Api}
         self._list_head = RequestHead("GET", models_url, headers)
         host = models_url.host or "openai-compatible"
@@ -146,10 +135,14 @@ class OpenAICompatible:
             raise
 
     async def _models(self) -> ModelList:
-        response = await self._transport.request(self._list_head, None, self._list_timeout)
-        listed = completions.decode(response.body)
+        response = await self._transport.open(self._list_head, None, self._list_timeout)
+        try:
+            body = await response.read()
+        finally:
+            response.close()
+        listed = completions.decode(body)
         if not 200 <= response.status < 300 or not isinstance(listed, list):
-            listed = read_document(response.status, response.headers, response.body, self._now())
+            listed = read_document(response.status, response.headers, body, self._now())
         complete = isinstance(listed, dict) and listed.get("has_more") is False
         return ModelList(tuple(models_of(listed)), complete)
 

@@ -4,9 +4,9 @@ import asyncio
 import random
 import ssl
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 
+from answerback import __version__
 from answerback.http.client import errors
 from answerback.http.client import response as http
 from answerback.http.client.client import HttpClient, RequestHead
@@ -34,17 +34,21 @@ BUFFER_BYTES = 16 * 1024
 """How much waits for its reader before no more is read from the upstream."""
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
-    """A whole response. Names in `headers` may be asked for in any case."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
+def json_headers(api_key: str | None) -> dict[str, str]:
+    """Of a request in JSON, for an answer in JSON."""
+    headers = {
+        "Content-Type": "application/json",
+        "Accept": "application/json",
+        # Answers are small: compressing them would cost more time than it saves.
+        "Accept-Encoding": "identity",
+        "User-Agent": f"answerback/{__version__}",
+    }
+    return headers | {"Authorization": f"Bearer {api_key}"} if api_key else headers
 
 
 class OpenResponse:
-    """A response whose body still comes. Reading raises ProviderError."""
+    """A response whose body still comes. Reading raises ProviderError. Names in `headers` may be asked for in any
+    case."""
 
     def __init__(
         self,
@@ -150,14 +154,6 @@ class Transport:
         self._held = held
         self._client = HttpClient(connect_timeout, buffer_bytes=BUFFER_BYTES, framing_bytes=FRAMING_BYTES)
         self._resolve = SharedLookups()
-
-    async def request(self, head: RequestHead, body: bytes | None, timeout: float) -> Response:
-        """A whole response. Raises as `open` does."""
-        response = await self.open(head, body, timeout)
-        try:
-            return Response(response.status, response.headers, await response.read())
-        finally:
-            response.close()
 
     async def open(
         self,

@@ -4,7 +4,6 @@ import json
 
 from yarl import URL
 
-from answerback import __version__
 from answerback.http.client.client import RequestHead
 from answerback.kernel.errors import ErrorCode
 from answerback.kernel.heavy import HeldBytes
@@ -12,12 +11,11 @@ from answerback.kernel.instruments import Instruments
 from answerback.kernel.json import Json
 from answerback.kernel.provider_error import ProviderError
 from answerback.kernel.telemetry import SpanKind
-from answerback.llm.answers.completions import decode
-from answerback.llm.errors.failures import failure
+from answerback.llm.errors.failures import read_document
 from answerback.llm.errors.redaction import place
 from answerback.llm.limiter import UpstreamLimiter
 from answerback.llm.observed import ObservedCall
-from answerback.llm.transport import Transport
+from answerback.llm.transport import Transport, json_headers
 from answerback.reviews.model import FileRef, Review
 
 REVIEWS = "reviews"
@@ -49,15 +47,7 @@ class PushProvider:
         self._transport = Transport(connect_timeout, HeldBytes())
         self._limiter = limiter
         self._instruments = instruments
-        headers = {
-            "Content-Type": "application/json",
-            "Accept": "application/json",
-            "Accept-Encoding": "identity",
-            "User-Agent": f"answerback/{__version__}",
-        }
-        if api_key:
-            headers["Authorization"] = f"Bearer {api_key}"
-        self._head = RequestHead("POST", URL(self._api_url + "/v1/reviews"), headers)
+        self._head = RequestHead("POST", URL(self._api_url + "/v1/reviews"), json_headers(api_key))
 
     async def submit(self, job_id: str, tenant_id: str, callback_url: str, review: Review, timeout: float) -> None:
         """Any 2xx means taken, whatever its body says. Raises ProviderError for everything else."""
@@ -80,8 +70,8 @@ class PushProvider:
             response = await self._transport.open(self._head, encoded, timeout)
             try:
                 if not 200 <= response.status < 300:
-                    document = decode(await response.read())
-                    raise failure(response.status, response.headers, document, self._instruments.clock.now())
+                    now = self._instruments.clock.now()
+                    read_document(response.status, response.headers, await response.read(), now)
             finally:
                 response.close()
         except ProviderError as error:

@@ -83,11 +83,6 @@ def error_in_body(error: Json, headers: Mapping[str, str], now: int) -> Provider
     return _failure(_status_in(error), headers, read_error(error or {}), now)
 
 
-def failure(status: int, headers: Mapping[str, str], error: Json, now: int) -> ProviderError:
-    """The failure of a status other than 2xx; `error` is the decoded body, or the error in it."""
-    return _failure(status, headers, read_error(error or {}), now)
-
-
 def error_in(document: Json) -> Json:
     """The error in a 200's body; None where there is none. Some upstreams report one without an `error`: vLLM
     (`object`), MiniMax (`base_resp`), Cloudflare (`success`, `errors`), Zhipu (`code`, `msg`), Baidu (`error_code`)."""
