@@ -69,7 +69,7 @@ def test_without_a_default_the_first_route_is_it(path: Path) -> None:
         ("concurrency = 4", "concurrency = -4", "providers.openrouter.concurrency should be greater than or equal"),
         ("concurrency = 4", "concurency = 4", "providers.openrouter.concurency extra inputs are not permitted"),
         ("concurrency = 4", 'api_key = "sk-x"', "has both api_key and api_key_env"),
-        ("concurrency = 4", 'api_key = "sk with spaces"', "providers.openrouter.api_key must be visible ASCII"),
+        ("concurrency = 4", 'api_key = "sk with spaces"', "providers.openrouter.api_key holds a space"),
         (
             '"OPENROUTER_API_KEY"',
             '"NO_SUCH_KEY"',

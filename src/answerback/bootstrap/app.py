@@ -7,6 +7,7 @@ from functools import partial
 
 from fastapi import APIRouter, FastAPI
 from fastapi_offline import FastAPIOffline
+from starlette.types import ASGIApp
 
 from answerback import __version__
 from answerback.accounts import routes as accounts
@@ -31,7 +32,7 @@ from answerback.http.cors import Cors
 from answerback.http.error_handlers import ErrorHandlers, ErrorRenderers
 from answerback.http.head_requests import HeadRequests
 from answerback.http.idempotent_routes import Idempotent
-from answerback.http.middleware import ASGIApp, RequestMiddleware
+from answerback.http.middleware import RequestMiddleware
 from answerback.http.openai_bodies import MAX_BODY_BYTES
 from answerback.http.openai_errors import openai_error
 from answerback.http.paths import Paths

@@ -3,8 +3,8 @@
 import asyncio
 import re
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from answerback.http.body_limits import BodyLimits
 from answerback.http.codes import INTERNAL, STOPPING
@@ -21,12 +21,6 @@ from answerback.kernel.current_request import CURRENT_REQUEST, CurrentRequest
 from answerback.kernel.errors import NotFound
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.telemetry import UNTRACED, Span, SpanKind
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 TRACEPARENT = re.compile(rb"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}\Z")
 """W3C Trace Context, version 00."""

@@ -5,34 +5,16 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
+
+from answerback.settings.types import CountOrZero, HeaderSecret, ProviderUrl
 
 Name = Annotated[str, Field(min_length=1, max_length=256, pattern=r"^\S+$")]
-Count = Annotated[int, Field(ge=0, le=1_000_000_000)]
 
 
 class RoutesFileError(Exception):
     """The routes file cannot be used; the message is one line for the operator and shows no secret."""
-
-
-def _base_url(value: str) -> str:
-    wanted = "must be an http or https URL without credentials, query or fragment, such as https://openrouter.ai/api/v1"
-    try:
-        parts = urlsplit(value)
-        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        good = False
-    if not good or "@" in value or "?" in value or "#" in value or re.search(r"[\s\x00-\x1f]", value):
-        raise ValueError(wanted)
-    return value.rstrip("/")
-
-
-def _header_safe(value: SecretStr) -> SecretStr:
-    if not re.fullmatch(r"[!-~]+", value.get_secret_value()):
-        raise ValueError("must be visible ASCII without spaces")
-    return value
 
 
 class _Part(BaseModel):
@@ -42,11 +24,11 @@ class _Part(BaseModel):
 class ProviderEntry(_Part):
     """An OpenAI-compatible provider. `api_key_env` names the environment variable that holds its key."""
 
-    base_url: Annotated[str, AfterValidator(_base_url)]
-    api_key: Annotated[SecretStr, AfterValidator(_header_safe)] | None = None
+    base_url: ProviderUrl
+    api_key: HeaderSecret | None = None
     api_key_env: str | None = None
-    requests_per_minute: Count = 0
-    concurrency: Count = 0
+    requests_per_minute: CountOrZero = 0
+    concurrency: CountOrZero = 0
 
     @model_validator(mode="after")
     def _one_key(self) -> "ProviderEntry":

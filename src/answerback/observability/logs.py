@@ -7,11 +7,11 @@ import sys
 import time
 import traceback
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal, Protocol, TextIO
 
+from answerback.kernel.clock import rfc3339
 from answerback.kernel.current_request import CURRENT_REQUEST
 from answerback.kernel.log import Log
 from answerback.observability.logfile import LogFile
@@ -89,8 +89,7 @@ class _Log:
 
 def json_line(level: str, event: str, fields: Mapping[str, object], trace: str, /) -> str:
     """One JSON object, ASCII only, so that no character of a field ends a line for any reader."""
-    at = time.time()
-    line = f'{{"time":"{_utc(int(at))}{int(at * 1000) % 1000:03d}Z","level":"{level}","event":{_encode(event)}'
+    line = f'{{"time":"{rfc3339(time.time_ns() // 1_000_000)}","level":"{level}","event":{_encode(event)}'
     for key, value in fields.items():
         label, redacted = _json_label(key)
         line += label + (f'"{REDACTED}"' if redacted else _json(_clean(value)))
@@ -153,11 +152,6 @@ def private(key: str) -> bool:
     """Whether a field's name says that it holds a secret or a message's text: the last safeguard, not the first."""
     name = key.lower().replace("-", "_")
     return name in PRIVATE or any(name.endswith("_" + word) for word in PRIVATE)
-
-
-@lru_cache(maxsize=1)
-def _utc(second: int) -> str:
-    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S.")
 
 
 @lru_cache(maxsize=1)
