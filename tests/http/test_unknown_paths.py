@@ -33,6 +33,7 @@ async def test_a_404_names_what_was_meant(path: Path) -> None:
         "/generat": "POST /generate",
         "/v1/assistants": "assistants are not offered here",
         "/v1/images/generations": "images are not offered here",
+        "/v1/conversations/conv_1/members": "there is no such path; '/docs' lists what there is",
         "/wp-login.php": "'/docs' lists what there is",
         "/" + "a" * 5_000: "'/docs' lists what there is",
     }

@@ -17,7 +17,6 @@ NOT_OFFERED: Mapping[str, str] = {
     "audio": "speech and transcription",
     "batches": "batches",
     "containers": "containers",
-    "conversations": "OpenAI's conversations",
     "engines": "engines",
     "evals": "evals",
     "files": "files",
