@@ -20,7 +20,6 @@ from answerback.llm.answers.sse import first_data
 from answerback.llm.answers.streams import chunks, in_turn
 from answerback.llm.errors.error_bodies import read_error
 from answerback.llm.errors.failures import NO_HEADERS, error_in_body, read_document
-from answerback.llm.plain import is_plain
 from answerback.llm.transport import OpenResponse
 
 
@@ -62,8 +61,6 @@ async def _read_document(
 ) -> tuple[bytes, dict[str, Json]]:
     good = 200 <= response.status < 300
     document = completions.decode(body) if good else None
-    if is_plain(document):
-        return body.removeprefix(BOM_UTF8), document
     if isinstance(document, dict):
         document = completions.without_nulls(without_blank_error(document))
     if isinstance(document, dict) and document.get("choices") and not document.get("error"):

@@ -3,7 +3,6 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict
 
 from answerback.kernel.json import Json
 from answerback.kernel.usage import Usage
@@ -49,7 +48,9 @@ def conforming_usage(document: Mapping[str, Json]) -> Json:
     if counts is None:
         return None
     fields = given if isinstance(given, dict) else {}
-    changes: dict[str, Json] = {name: n for name, n in asdict(counts).items() if type(fields.get(name)) is not int}
+    changes: dict[str, Json] = {
+        name: getattr(counts, name) for name in Usage.__slots__ if type(fields.get(name)) is not int
+    }
     changes |= {
         name: readable
         for name in DETAILS
