@@ -186,23 +186,9 @@ class Transport:
             words = "this machine had no descriptor, port or memory left for a call"
             wait = SHORTAGE_SECONDS * (0.5 + random.random())
             return ProviderError(_UNREACHABLE, words, retryable=True, retry_after=wait, asked=False)
-        match error:
-            case errors.ConnectTimeout():
-                code, words = _UNREACHABLE, f"the upstream could not be connected to within {self._connect_timeout:g} s"
-            case TimeoutError():
-                code, words = ErrorCode.UPSTREAM_TIMEOUT, f"the upstream did not answer within {timeout:g} s"
-            case TooLarge():
-                code, words = _INVALID, f"the upstream's response exceeds {error} bytes"
-            case errors.BodyUndecodable():
-                code, words = _INVALID, "the upstream's response cannot be decompressed"
-            case errors.TooMuchFraming():
-                code, words = _INVALID, "the upstream's HTTP is more headers and framing than content"
-            case errors.SpeaksTls():
-                code, words = _UNREACHABLE, "the upstream speaks TLS, and was asked over plain HTTP"
-            case errors.NotHttp():
-                code, words = _INVALID, "the upstream's response is not valid HTTP"
-            case _:
-                code, words = _UNREACHABLE, _unreachable(error)
+        code, words = _trouble(error)
+        seconds = self._connect_timeout if isinstance(error, errors.ConnectTimeout) else timeout
+        words = words.format(error=error, seconds=seconds)
         return ProviderError(code, words, retryable=True, remark=_remark(origin, error))
 
 
@@ -215,6 +201,30 @@ NO_TLS = "does not speak TLS; should its base URL begin with http://?"
 _UNREACHABLE = ErrorCode.UPSTREAM_UNREACHABLE
 _INVALID = ErrorCode.UPSTREAM_INVALID
 
+_TROUBLES: tuple[tuple[type[Exception], ErrorCode, str], ...] = (
+    (errors.ConnectTimeout, _UNREACHABLE, "the upstream could not be connected to within {seconds:g} s"),
+    (TimeoutError, ErrorCode.UPSTREAM_TIMEOUT, "the upstream did not answer within {seconds:g} s"),
+    (TooLarge, _INVALID, "the upstream's response exceeds {error} bytes"),
+    (errors.BodyUndecodable, _INVALID, "the upstream's response cannot be decompressed"),
+    (errors.TooMuchFraming, _INVALID, "the upstream's HTTP is more headers and framing than content"),
+    (errors.SpeaksTls, _UNREACHABLE, "the upstream speaks TLS, and was asked over plain HTTP"),
+    (errors.NotHttp, _INVALID, "the upstream's response is not valid HTTP"),
+    (ssl.SSLCertVerificationError, _UNREACHABLE, "the upstream's TLS certificate is not valid"),
+    (ssl.SSLError, _UNREACHABLE, "the TLS handshake with the upstream failed"),
+    (errors.NameNotFound, _UNREACHABLE, "the upstream's name has no address"),
+    (errors.ConnectFailed, _UNREACHABLE, "the upstream could not be connected to"),
+    (errors.BodyBroken, _UNREACHABLE, "the upstream's response broke off"),
+    (errors.Disconnected, _UNREACHABLE, "the upstream closed the connection"),
+)
+"""An error of a call, or what it came from; the first row that fits decides."""
+
+
+def _trouble(error: Exception) -> tuple[ErrorCode, str]:
+    for kind, code, words in _TROUBLES:
+        if isinstance(error, kind) or isinstance(error.__cause__, kind):
+            return code, words
+    return _UNREACHABLE, f"the upstream could not be asked ({type(error).__name__})"
+
 
 def _remark(origin: Origin, error: Exception) -> str | None:
     cause = error.__cause__
@@ -225,22 +235,3 @@ def _remark(origin: Origin, error: Exception) -> str | None:
     if isinstance(error, errors.Disconnected) and not origin.tls:
         return PERHAPS_TLS
     return NO_TLS if isinstance(cause, ssl.SSLError) and cause.reason in PLAIN_HTTP else None
-
-
-def _unreachable(error: Exception) -> str:
-    cause = error.__cause__
-    match error:
-        case _ if isinstance(cause, ssl.SSLCertVerificationError):
-            return "the upstream's TLS certificate is not valid"
-        case _ if isinstance(cause, ssl.SSLError):
-            return "the TLS handshake with the upstream failed"
-        case errors.NameNotFound():
-            return "the upstream's name has no address"
-        case errors.ConnectFailed():
-            return "the upstream could not be connected to"
-        case errors.BodyBroken():
-            return "the upstream's response broke off"
-        case errors.Disconnected():
-            return "the upstream closed the connection"
-        case _:
-            return f"the upstream could not be asked ({type(error).__name__})"
