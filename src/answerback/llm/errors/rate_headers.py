@@ -3,12 +3,8 @@
 import re
 from collections.abc import Iterator, Mapping
 
-from answerback.kernel.waits import parse_retry_after, sane
+from answerback.kernel.waits import LONGEST_WAIT, parse_retry_after, sane
 
-_FIRST_MOMENT = 1e9
-"""A number of seconds beyond which it is a moment since 1970."""
-
-_NUMBER = re.compile(r"[0-9]{1,15}(\.[0-9]{1,9})?")
 _RESET = re.compile(r"(?:[a-z]+-)*ratelimit-(?:reset-([a-z-]+)|([a-z-]+)-reset)")
 _LEFT = re.compile(r"(?:[a-z]+-)*ratelimit-(?:remaining-([a-z-]+)|([a-z-]+)-remaining)")
 _ITEM = re.compile(r"(?:^|[,;])\s*(?:reset|t)=([0-9]{1,9})\b")
@@ -17,14 +13,8 @@ _ITEM = re.compile(r"(?:^|[,;])\s*(?:reset|t)=([0-9]{1,9})\b")
 def reset(value: str, now: int) -> float | None:
     """Seconds until then: a moment in epoch milliseconds (OpenRouter) or seconds (GitHub), seconds from now (Together,
     the IETF's draft), a duration (OpenAI's `6m0s` and `20ms`), or a date (Anthropic). `now` is the wall clock's."""
-    value = value.strip()
-    if not _NUMBER.fullmatch(value):
-        wait = parse_retry_after(value, now)
-        return None if wait is None else sane(wait)
-    number = float(value)
-    if number < _FIRST_MOMENT:
-        return sane(number)
-    return sane((number if number >= 1000 * _FIRST_MOMENT else number * 1000) / 1000 - now / 1000)
+    wait = parse_retry_after(value, now)
+    return wait if wait is not None and wait < LONGEST_WAIT else None
 
 
 def resets_of_kinds(headers: Mapping[str, str], now: int) -> float | None:
