@@ -14,7 +14,7 @@ from answerback.kernel.errors import ErrorCode
 from answerback.kernel.json import Json
 from answerback.kernel.provider_error import ProviderError
 from answerback.llm.answers.chunk_reader import ChunkReader
-from answerback.llm.model import Chunk
+from answerback.llm.model import Chunk, Expected
 from answerback.llm.reply import StreamedReply
 
 HEAD = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m"}
@@ -27,7 +27,7 @@ def chunk(**fields: Any) -> dict[str, Json]:
 
 
 async def sent(*documents: dict[str, Json], include_usage: bool = True) -> list[Any]:
-    reader = ChunkReader(lambda: 0, "m", asked=1)
+    reader = ChunkReader(lambda: 0, Expected("m"))
 
     async def stream() -> AsyncGenerator[Chunk, None]:
         for document in documents:
@@ -87,7 +87,7 @@ async def test_usage_that_the_upstream_does_not_count_is_not_made_up() -> None:
 
 async def begun(word: str, broken: BaseException | None) -> list[bytes]:
     """What a client receives of a stream that ends in a word, and then breaks or does not."""
-    reader = ChunkReader(lambda: 0, "m", asked=1)
+    reader = ChunkReader(lambda: 0, Expected("m"))
     ending = chunk(choices=[{"index": 0, "delta": {}, "finish_reason": word}])
 
     async def stream() -> AsyncGenerator[Chunk, None]:

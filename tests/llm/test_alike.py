@@ -9,7 +9,7 @@ import pytest
 from answerback.kernel.provider_error import ProviderError
 from answerback.llm.answers.alike import AlikeChunks
 from answerback.llm.answers.chunk_reader import ChunkReader
-from answerback.llm.model import Chunk
+from answerback.llm.model import Chunk, Expected
 
 HEAD = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1, "model": "m"}
 
@@ -25,7 +25,7 @@ def piece(text: object) -> bytes:
 
 def read(events: Sequence[bytes]) -> tuple[list[Chunk], str | None]:
     """The chunks, and why the stream broke."""
-    reader, chunks = ChunkReader(lambda: 0, "m", asked=1), list[Chunk]()
+    reader, chunks = ChunkReader(lambda: 0, Expected("m")), list[Chunk]()
     try:
         for event in events:
             chunks += reader.read(b"data: " + event + b"\n\n")

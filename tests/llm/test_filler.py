@@ -12,6 +12,7 @@ from answerback.kernel.provider_error import ProviderError
 from answerback.llm.answers import filler
 from answerback.llm.answers.documents import read_completion
 from answerback.llm.answers.streams import chunks
+from answerback.llm.model import Expected
 
 SILENT = {"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}, "finish_reason": None}]}
 HELLO = {"choices": [{"index": 0, "delta": {"content": "Hello"}, "finish_reason": None}]}
@@ -69,7 +70,7 @@ def sse(document: object) -> bytes:
 
 
 async def streamed(flood: Flood) -> str:
-    stream = chunks(flood, lambda: 0, "m")  # type: ignore[arg-type]
+    stream = chunks(flood, lambda: 0, Expected("m"))  # type: ignore[arg-type]
     return "".join([chunk.text async for chunk in stream])
 
 
@@ -90,7 +91,7 @@ async def test_a_flood_that_carries_nothing_ends_the_call(
 
 async def test_a_flood_ends_a_call_for_a_whole_answer_too() -> None:
     with pytest.raises(ProviderError) as failure:
-        await read_completion(Flood(b": x\n\n", HELLO), lambda: 0, "m", HeavyWork(), asked=1)  # type: ignore[arg-type]
+        await read_completion(Flood(b": x\n\n", HELLO), lambda: 0, Expected("m"), HeavyWork())  # type: ignore[arg-type]
 
     assert failure.value.failure.code is ErrorCode.UPSTREAM_INVALID
 

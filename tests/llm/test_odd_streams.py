@@ -15,7 +15,7 @@ from answerback.kernel.provider_error import ProviderError
 from answerback.llm.answers import streams
 from answerback.llm.answers.documents import read_completion
 from answerback.llm.answers.streams import chunks
-from answerback.llm.model import Chunk, Usage
+from answerback.llm.model import Chunk, Expected, Usage
 from answerback.llm.transport import MAX_RESPONSE_BYTES
 
 EVENTS, JSON = "text/event-stream", "application/json"
@@ -87,7 +87,7 @@ async def streamed(*pieces: bytes, asked: int = 1, **how: Any) -> tuple[str, Usa
 async def chunks_of(*pieces: bytes, asked: int = 1, **how: Any) -> list[Chunk]:
     response = Scripted(*pieces, **how)
     try:
-        return [chunk async for chunk in chunks(response, lambda: 0, "m", asked=asked)]  # type: ignore[arg-type]
+        return [chunk async for chunk in chunks(response, lambda: 0, Expected("m", asked))]  # type: ignore[arg-type]
     finally:
         assert response.closed
 
@@ -95,7 +95,7 @@ async def chunks_of(*pieces: bytes, asked: int = 1, **how: Any) -> list[Chunk]:
 async def joined(*pieces: bytes, asked: int = 1, **how: Any) -> dict[str, Any]:
     """The same body as a whole completion."""
     response = Scripted(*pieces, **how)
-    body, document = await read_completion(response, lambda: 0, "m", HeavyWork(), asked=asked)  # type: ignore[arg-type]
+    body, document = await read_completion(response, lambda: 0, Expected("m", asked), HeavyWork())  # type: ignore[arg-type]
     assert json.loads(body) == document
     return document
 
@@ -166,7 +166,7 @@ async def test_an_answer_ends_soon_though_its_connection_stays_open(
     response = Silent(sse(*events))
     monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: response.seconds)
 
-    read = [chunk async for chunk in chunks(response, lambda: 0, "m", asked=asked)]  # type: ignore[arg-type]
+    read = [chunk async for chunk in chunks(response, lambda: 0, Expected("m", asked))]  # type: ignore[arg-type]
 
     assert "".join(chunk.text for chunk in read) == "Hello"
     assert response.seconds <= most
@@ -386,7 +386,7 @@ async def test_the_framing_is_what_the_bytes_are(kind: str, body: bytes) -> None
 @pytest.mark.parametrize("kind", [JSON, "text/plain", ""])
 async def test_a_stream_with_another_label_is_passed_on_as_it_comes(kind: str) -> None:
     response = Scripted(sse(piece("Hel")), kind=kind, hangs=True)
-    reply = chunks(response, lambda: 0, "m")  # type: ignore[arg-type]
+    reply = chunks(response, lambda: 0, Expected("m"))  # type: ignore[arg-type]
 
     assert (await asyncio.wait_for(anext(reply), 5)).text == "Hel"
     await reply.aclose()
@@ -632,7 +632,7 @@ async def test_a_stream_that_never_pauses_is_read_at_a_rate() -> None:
     loop = asyncio.get_running_loop()
     endless = Scripted(*([sse(*HELLO) * 20] * 10_000))
     began, read = loop.time(), 0
-    async for _ in chunks(endless, lambda: 0, "m"):  # type: ignore[arg-type]
+    async for _ in chunks(endless, lambda: 0, Expected("m")):  # type: ignore[arg-type]
         read += 1
         if loop.time() - began > 1.0:
             break

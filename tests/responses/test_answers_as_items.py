@@ -8,7 +8,7 @@ import pytest
 
 from answerback.kernel.provider_error import ProviderError
 from answerback.llm.answers.chunk_reader import ChunkReader
-from answerback.llm.model import Chunk, FinishReason
+from answerback.llm.model import Chunk, Expected, FinishReason
 from answerback.responses.answer import Answer
 from answerback.responses.request import asked
 from answerback.responses.tools import NO_TOOLS, Toolbox
@@ -25,7 +25,7 @@ def chunks(*deltas: Mapping[str, Any], **choice: Any) -> Iterator[Chunk]:
     choices = [{"index": 0, "delta": delta, "finish_reason": None, **choice} for delta in deltas]
     head = {"id": "c", "object": "chat.completion.chunk", "created": 1, "model": "m"}
     sent = [{**head, "choices": [each]} for each in (*choices, {"index": 0, "delta": {}, "finish_reason": "stop"})]
-    reader = ChunkReader(lambda: 0, "m", asked=1)
+    reader = ChunkReader(lambda: 0, Expected("m"))
     yield from reader.read(sse(*sent))
 
 
@@ -105,7 +105,7 @@ def test_a_choice_that_was_not_asked_for_is_no_part_of_the_answer() -> None:
     def choice(index: int, finish: str | None = None, **delta: Any) -> dict[str, Any]:
         return {"choices": [{"index": index, "delta": delta, "finish_reason": finish}]}
 
-    reader = ChunkReader(lambda: 0, "m", asked=1)
+    reader = ChunkReader(lambda: 0, Expected("m"))
     answer = Answer(ID, asked({"input": "x"}), NO_TOOLS)
     sent = [
         choice(1, content="Hel"),

@@ -48,6 +48,16 @@ class ChatRequest:
 
 @quickly_made
 @dataclass(frozen=True, slots=True)
+class Expected:
+    """Of an answer: the `model` that was asked for, how many `choices`, and the names of `tools` that it may call."""
+
+    model: str
+    choices: int = 1
+    tools: frozenset[str] = frozenset()
+
+
+@quickly_made
+@dataclass(frozen=True, slots=True)
 class Answer:
     """A whole answer. `text` is `storable` and never blank, None where the answer only calls tools; `tool_calls` have
     OpenAI's shape. `model` is the one that answered; `usage` is None where the upstream counted nothing."""

@@ -17,7 +17,7 @@ from answerback.llm.answers.streams import chunks
 from answerback.llm.answers.tool_calls import names_of_tools
 from answerback.llm.errors.failures import read_document
 from answerback.llm.errors.redaction import place
-from answerback.llm.model import Api, ChatRequest, ModelList
+from answerback.llm.model import Api, ChatRequest, Expected, ModelList
 from answerback.llm.model_lists import models_of
 from answerback.llm.reply import EmbeddingsReply, Reply, StreamedReply, WholeReply
 from answerback.llm.transport import Transport, json_headers
@@ -101,20 +101,17 @@ class OpenAICompatible:
                     self._adaptations.learn(model, change)
                 return reply
 
-    async def _ask(self, asked: dict[str, Json], request: ChatRequest, deadline: float, timeout: float) -> Reply:
-        body, head = _encode(asked), self._heads[request.api]
-        choices, tools = _choices(asked), names_of_tools(asked.get("tools"))
-        response = await self._transport.open(head, body, timeout, within=request.timeout)
+    async def _ask(self, body: dict[str, Json], request: ChatRequest, deadline: float, timeout: float) -> Reply:
+        sent, head = _encode(body), self._heads[request.api]
+        expected = Expected(body["model"], _choices(body), names_of_tools(body.get("tools")))
+        response = await self._transport.open(head, sent, timeout, within=request.timeout)
         if request.stream:
-            read = chunks(response, self._now, asked["model"], asked=choices, tools=tools)
-            return await StreamedReply.open(read, request.timeout, deadline)
+            return await StreamedReply.open(chunks(response, self._now, expected), request.timeout, deadline)
         try:
-            whole, document = await read_completion(
-                response, self._now, asked["model"], self._heavy, asked=choices, tools=tools
-            )
+            whole, document = await read_completion(response, self._now, expected, self._heavy)
         finally:
             response.close()
-        return WholeReply(whole, document, asked["model"])
+        return WholeReply(whole, document, expected.model)
 
     async def _embed(self, request: ChatRequest) -> Reply:
         asked = {"model": self._default_model, **request.body}

@@ -2,7 +2,7 @@
 `finish_reason`, an error is an error, and no chunk comes before the answer's first token."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from answerback.kernel.errors import ErrorCode
 from answerback.kernel.json import Json
@@ -24,7 +24,7 @@ from answerback.llm.answers.tool_calls import calls_tools
 from answerback.llm.answers.usage_fields import usage_of
 from answerback.llm.errors.error_bodies import read_error
 from answerback.llm.errors.failures import NO_HEADERS, error_in, error_in_body
-from answerback.llm.model import Chunk, Usage
+from answerback.llm.model import Chunk, Expected, Usage
 from answerback.llm.transport import MAX_RESPONSE_BYTES, READ_BYTES
 
 MAX_HELD = 1000
@@ -38,13 +38,13 @@ class ChunkReader:
     """Turns what is received into chunks. `began` says whether any event has come, `done` whether `[DONE]` has,
     `counted` whether the usage has, and `filled` whether more than enough of nothing has come behind a whole answer."""
 
-    def __init__(self, now: Callable[[], int], model: str, *, asked: int, tools: Set[str] = frozenset()) -> None:
+    def __init__(self, now: Callable[[], int], expected: Expected) -> None:
         self._now = now
-        self._tools = tools
-        self._head = Head(CHUNK, model, now)
-        self._several = asked > 1
+        self._tools = expected.tools
+        self._head = Head(CHUNK, expected.model, now)
+        self._several = expected.choices > 1
         self._events = EventParser()
-        self._progress = Progress(asked=asked)
+        self._progress = Progress(asked=expected.choices)
         self._calls: dict[int, CallPieces] = {}
         self._calling: set[int] = set()
         self._in_a_role: set[int] = set()

@@ -2,7 +2,7 @@
 
 import json
 from codecs import BOM_UTF8
-from collections.abc import Callable, Set
+from collections.abc import Callable
 
 from answerback.kernel.heavy import HeavyWork
 from answerback.kernel.json import Json
@@ -20,55 +20,43 @@ from answerback.llm.answers.sse import first_data
 from answerback.llm.answers.streams import chunks, in_turn
 from answerback.llm.errors.error_bodies import read_error
 from answerback.llm.errors.failures import NO_HEADERS, error_in_body, read_document
+from answerback.llm.model import Expected
 from answerback.llm.transport import OpenResponse
 
 
 async def read_completion(
-    response: OpenResponse,
-    now: Callable[[], int],
-    model: str,
-    heavy: HeavyWork,
-    *,
-    asked: int,
-    tools: Set[str] = frozenset(),
+    response: OpenResponse, now: Callable[[], int], expected: Expected, heavy: HeavyWork
 ) -> tuple[bytes, dict[str, Json]]:
-    """The completion's bytes and the same decoded. `model` was asked for, and as many choices as `asked`, with `tools`.
-    Raises ProviderError for what holds no answer, for an error in its place, and for a stream that is not whole. JSON
-    says itself where it ends: a document is whole, though its connection broke before the body's end."""
+    """The completion's bytes and the same decoded. Raises ProviderError for what holds no answer, for an error in its
+    place, and for a stream that is not whole. JSON says itself where it ends: a document is whole, though its
+    connection broke before the body's end."""
     if 200 <= response.status < 300 and await is_event_stream(response):
-        assembly = Assembly(asked=asked)
-        async for chunk in chunks(response, now, model, asked=asked, tools=tools):
+        assembly = Assembly(asked=expected.choices)
+        async for chunk in chunks(response, now, expected):
             assembly.add(chunk)
-        return _assembled(assembly, Head(COMPLETION, model, now), now)
+        return _conforming(b"", assembly.completion(), expected, now)
     body, broken = await response.read_what_came()
     body = in_utf8(body, response.headers)
     # Two turns: others go on between the look at the bytes and what is made of them.
     async with heavy.on(len(body)):
         completions.check_values(body)
     async with heavy.on(len(body)):
-        return await _read_document(response, body, broken, now, model, asked=asked, tools=tools)
+        return await _read_document(response, body, broken, now, expected)
 
 
 async def _read_document(
-    response: OpenResponse,
-    body: bytes,
-    broken: ProviderError | None,
-    now: Callable[[], int],
-    model: str,
-    *,
-    asked: int,
-    tools: Set[str],
+    response: OpenResponse, body: bytes, broken: ProviderError | None, now: Callable[[], int], expected: Expected
 ) -> tuple[bytes, dict[str, Json]]:
     good = 200 <= response.status < 300
     document = completions.decode(body) if good else None
     if isinstance(document, dict):
         document = completions.without_nulls(without_blank_error(document))
     if isinstance(document, dict) and document.get("choices") and not document.get("error"):
-        return _conforming(body, document, Head(COMPLETION, model, now), now)
+        return _conforming(body, document, expected, now)
     if good and not isinstance(document, dict):
-        reader, assembly = ChunkReader(now, model, asked=asked, tools=tools), Assembly(asked=asked)
+        reader, assembly = ChunkReader(now, expected), Assembly(asked=expected.choices)
         if await _assemble(assembly, reader, body):
-            return _assembled(assembly, Head(COMPLETION, model, now), now)
+            return _conforming(b"", assembly.completion(), expected, now)
     if good and broken is not None and document is None:
         raise completions.broken_within(broken)
     if good:
@@ -82,10 +70,10 @@ async def _read_document(
 
 
 def _conforming(
-    body: bytes, document: dict[str, Json], head: Head, now: Callable[[], int]
+    body: bytes, document: dict[str, Json], expected: Expected, now: Callable[[], int]
 ) -> tuple[bytes, dict[str, Json]]:
     """The completion as it came, unless OpenAI's clients could not read it."""
-    document = _readable(document, head)
+    document = _readable(document, Head(COMPLETION, expected.model, now))
     _check(document, now)
     if isinstance(document, completions.Mended):
         return json.dumps(document).encode(), document
@@ -114,12 +102,6 @@ async def _assemble(assembly: Assembly, reader: ChunkReader, body: bytes) -> boo
     if reader.began:
         reader.check_whole()
     return reader.began
-
-
-def _assembled(assembly: Assembly, head: Head, now: Callable[[], int]) -> tuple[bytes, dict[str, Json]]:
-    document = _readable(assembly.completion(), head)
-    _check(document, now)
-    return json.dumps(document).encode(), document
 
 
 def _check(document: dict[str, Json], now: Callable[[], int]) -> None:

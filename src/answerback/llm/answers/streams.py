@@ -1,7 +1,7 @@
 """Reading the response of a streamed completion: as far as it comes, and for a while beyond the answer's end."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterable, Set
+from collections.abc import AsyncGenerator, Callable, Iterable
 
 from answerback.kernel.allowance import Allowance
 from answerback.kernel.provider_error import ProviderError
@@ -11,7 +11,7 @@ from answerback.llm.answers.chunk_reader import ChunkReader
 from answerback.llm.answers.framing import is_event_stream
 from answerback.llm.answers.sse import first_data
 from answerback.llm.errors.failures import read_document
-from answerback.llm.model import Chunk
+from answerback.llm.model import Chunk, Expected
 from answerback.llm.transport import OpenResponse
 
 END_SECONDS = 3.0
@@ -27,16 +27,13 @@ TAIL_SECONDS = 0.05
 """How long the usage is waited for after `[DONE]`: it is there already, or does not come."""
 
 
-async def chunks(
-    response: OpenResponse, now: Callable[[], int], model: str, *, asked: int = 1, tools: Set[str] = frozenset()
-) -> AsyncGenerator[Chunk, None]:
-    """The chunks of a streamed completion; closes the response. `model` was asked for, and as many choices as
-    `asked`, with `tools`. Raises ProviderError where the stream breaks.
+async def chunks(response: OpenResponse, now: Callable[[], int], expected: Expected) -> AsyncGenerator[Chunk, None]:
+    """The chunks of a streamed completion; closes the response. Raises ProviderError where the stream breaks.
 
     Chunks before the first token are held back until it comes: until then a failure, or an empty answer, fails the
     whole call, which may be made again.
     """
-    stream = ChunkReader(now, model, asked=asked, tools=tools)
+    stream = ChunkReader(now, expected)
     try:
         if not 200 <= response.status < 300:
             body, _ = await response.read_what_came()
