@@ -4,9 +4,8 @@ has waited long enough, is refused here, with the time of the next slot, at no c
 import random
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from typing import NoReturn
 
 from answerback.kernel.errors import ErrorCode
 from answerback.kernel.instruments import Instruments
@@ -46,22 +45,32 @@ QUEUED_SLACK = 0.005
 """Seconds added to a job's reservation: times in the database are rounded down to milliseconds."""
 
 
-@dataclass(slots=True)
 class _Reservations:
     """The slots reserved for queued calls: the latest of each tenant, in monotonic seconds. A tenant's slots stand
     behind its own only, so that none waits for another's backlog. Where two collide, the call that comes second is
     refused and reserves again, at no cost."""
 
-    latest: dict[str, float] = field(default_factory=dict)
+    def __init__(self, monotonic: Callable[[], float], draw: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._draw = draw
+        self._latest: dict[str, float] = {}
 
-    def next(self, tenant_id: str, opens_at: float, spacing: float, now: float, draw: Callable[[], float]) -> float:
-        """The tenant's next slot, at or after `opens_at`; `spacing` is that of all tenants' slots."""
-        self.latest = {each: slot for each, slot in self.latest.items() if slot > now}
-        before = self.latest.get(tenant_id, float("-inf"))
-        slot = max(opens_at, before + spacing * len(self.latest.keys() | {tenant_id}))
+    def refusal(self, words: str, tenant_id: str, opens_at: float, spacing: float, *, queued: bool) -> ProviderError:
+        """Of a call, and when it may come again: where it is `queued`, at a slot reserved for it; `spacing` is that of
+        all tenants' slots."""
+        now = self._monotonic()
+        slot = self._next(tenant_id, opens_at, spacing, now) + QUEUED_SLACK if queued else opens_at
+        wait = max(0.0, slot - now)
+        return ProviderError(ErrorCode.UPSTREAM_RATE_LIMITED, words, retryable=True, retry_after=wait, asked=False)
+
+    def _next(self, tenant_id: str, opens_at: float, spacing: float, now: float) -> float:
+        """The tenant's next slot, at or after `opens_at`."""
+        self._latest = {each: slot for each, slot in self._latest.items() if slot > now}
+        before = self._latest.get(tenant_id, float("-inf"))
+        slot = max(opens_at, before + spacing * len(self._latest.keys() | {tenant_id}))
         if slot - opens_at > RESERVED_AHEAD:
-            return opens_at + RESERVED_AHEAD * (0.5 + draw() / 2)
-        self.latest[tenant_id] = slot
+            return opens_at + RESERVED_AHEAD * (0.5 + self._draw() / 2)
+        self._latest[tenant_id] = slot
         return slot
 
 
@@ -71,7 +80,7 @@ class _Pause:
 
     until: float
     false_waits: int
-    reservations: _Reservations = field(default_factory=_Reservations)
+    reservations: _Reservations
 
 
 class UpstreamLimiter:
@@ -93,12 +102,11 @@ class UpstreamLimiter:
         self._monotonic = instruments.clock.monotonic
         self._per_minute = per_minute
         self._concurrency = concurrency
-        self._draw = draw
+        self._reserving = partial(_Reservations, self._monotonic, draw)
         self._starts: deque[float] = deque()
         self._turns = Turns(Shares(concurrency, concurrency)) if concurrency else None
         self._usual_seconds: float | None = None
-        self._reservations = _Reservations()
-        self._reserved_places = _Reservations()
+        self._reservations, self._reserved_places = self._reserving(), self._reserving()
         self._pauses: dict[str, _Pause] = {}
 
     async def begin(self, model: str, tenant_id: str, patience: float, *, queued: bool) -> OnEnd:
@@ -128,13 +136,13 @@ class UpstreamLimiter:
         if (pause := self._pauses.get(model)) is not None and now < pause.until:
             spacing = self._rate_spacing if self._per_minute else SPACING_AFTER_PAUSE
             words = "the upstream limits the rate of calls"
-            self._refuse(words, pause.reservations, tenant_id, pause.until, spacing, now, queued=queued)
+            raise pause.reservations.refusal(words, tenant_id, pause.until, spacing, queued=queued)
         while self._starts and self._starts[0] <= now - MINUTE:
             self._starts.popleft()
         if self._per_minute and len(self._starts) >= self._per_minute:
             words = f"all {self._per_minute} calls a minute that the provider is asked at most are used up"
             opens_at = self._starts[0] + MINUTE
-            self._refuse(words, self._reservations, tenant_id, opens_at, self._rate_spacing, now, queued=queued)
+            raise self._reservations.refusal(words, tenant_id, opens_at, self._rate_spacing, queued=queued)
 
     async def _wait(self, turns: Turns, tenant_id: str, patience: float, *, queued: bool) -> None:
         if patience > 0 and not (queued and turns.waiting(tenant_id) >= WAITING_JOBS * self._concurrency):
@@ -145,10 +153,9 @@ class UpstreamLimiter:
             else:
                 return
         words = f"all {self._concurrency} calls that the provider is asked at once are under way"
-        now = self._monotonic()
         spacing = CONCURRENCY_SPACING * (self._usual_seconds or FIRST_GUESS) / self._concurrency
-        opens_at = now + spacing * max(1, turns.tenants)
-        self._refuse(words, self._reserved_places, tenant_id, opens_at, spacing, now, queued=queued)
+        opens_at = self._monotonic() + spacing * max(1, turns.tenants)
+        raise self._reserved_places.refusal(words, tenant_id, opens_at, spacing, queued=queued)
 
     def pause(self, model: str, seconds: float, false_waits: int = 0) -> None:
         """Refuses calls of `model` for this time, a day at most."""
@@ -159,7 +166,7 @@ class UpstreamLimiter:
         if (pause := self._pauses.get(model)) is not None and now < pause.until:
             pause.until = max(until, pause.until)
         else:
-            self._pauses[model] = _Pause(until, false_waits)
+            self._pauses[model] = _Pause(until, false_waits, self._reserving())
 
     def _end(self, model: str, tenant_id: str, started: float, error: BaseException | None) -> None:
         seconds = self._monotonic() - started
@@ -183,24 +190,6 @@ class UpstreamLimiter:
     @property
     def _rate_spacing(self) -> float:
         return RATE_SPACING * MINUTE / self._per_minute
-
-    def _refuse(
-        self,
-        words: str,
-        reservations: _Reservations,
-        tenant_id: str,
-        opens_at: float,
-        spacing: float,
-        now: float,
-        *,
-        queued: bool,
-    ) -> NoReturn:
-        slot = opens_at
-        if queued:
-            slot = reservations.next(tenant_id, opens_at, spacing, now, self._draw) + QUEUED_SLACK
-        raise ProviderError(
-            ErrorCode.UPSTREAM_RATE_LIMITED, words, retryable=True, retry_after=max(0.0, slot - now), asked=False
-        )
 
 
 def _grown(named: float, false_waits: int) -> float:
