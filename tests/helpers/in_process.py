@@ -4,7 +4,7 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from httpx2 import ASGITransport, AsyncClient
 
 from answerback.accounts.model import Caller
-from answerback.http.errors import render_refusal
+from answerback.http.errors import content_of, problem
 from answerback.kernel.errors import Refusal
 from builders import TENANT
 
@@ -15,7 +15,7 @@ def calling(routes: APIRouter) -> AsyncClient:
 
     @app.exception_handler(Refusal)
     async def refused(_: Request, refusal: Refusal) -> Response:
-        return render_refusal(refusal)
+        return problem(content_of(refusal))
 
     app.include_router(routes)
     return AsyncClient(transport=ASGITransport(app), base_url="http://relay")

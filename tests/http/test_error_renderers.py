@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from answerback.http.error_handlers import ErrorRenderers
-from answerback.http.errors import InvalidRequest, problem, render_refusal
+from answerback.http.errors import ErrorRenderer, InvalidRequest, content_of, problem
 from answerback.http.openai_errors import OpenAIRoute, openai_error
 from answerback.kernel.errors import CallbackRefused, ConversationFull, InvalidField, Overloaded, Refusal, Unauthorized
 
@@ -72,7 +72,7 @@ def body(response: Response) -> object:
 def test_our_renderer_names_every_field() -> None:
     errors = [{"type": "missing", "loc": ["body", "message"], "msg": "Field required"}]
 
-    response = render_refusal(InvalidRequest(errors))
+    response = problem(content_of(InvalidRequest(errors)))
 
     assert response.status_code == 422
     assert body(response) == {
@@ -82,7 +82,7 @@ def test_our_renderer_names_every_field() -> None:
 
 
 def test_openais_renderer_names_the_first_field_as_param() -> None:
-    response = render_refusal(InvalidField("messages.0.content", "must be a text"), openai_error)
+    response = openai_error(content_of(InvalidField("messages.0.content", "must be a text")))
 
     assert response.status_code == 400
     assert body(response) == {
@@ -113,7 +113,7 @@ def test_openais_renderer_names_what_is_wrong_as_openai_does(
 ) -> None:
     kind, *where = entry
 
-    response = render_refusal(InvalidRequest([{"type": kind, "loc": where, "msg": "words"}]), openai_error)
+    response = openai_error(content_of(InvalidRequest([{"type": kind, "loc": where, "msg": "words"}])))
 
     assert body(response) == {
         "error": {"message": message, "type": "invalid_request_error", "param": param, "code": code}
@@ -136,9 +136,9 @@ def test_openais_renderer_names_what_is_wrong_as_openai_does(
 )
 @pytest.mark.parametrize("renderer", [problem, openai_error])
 def test_a_refusal_has_the_status_and_headers_of_its_kind(
-    refusal: Refusal, status: int, headers: dict[str, str], renderer: object
+    refusal: Refusal, status: int, headers: dict[str, str], renderer: ErrorRenderer
 ) -> None:
-    response = render_refusal(refusal, renderer)  # type: ignore[arg-type]
+    response = renderer(content_of(refusal))
 
     assert response.status_code == (400 if (status, renderer) == (422, openai_error) else status)
     assert headers.items() <= dict(response.headers).items()
@@ -146,4 +146,4 @@ def test_a_refusal_has_the_status_and_headers_of_its_kind(
 
 def test_a_refusal_of_an_unknown_kind_is_a_fault() -> None:
     with pytest.raises(Refusal):
-        render_refusal(Refusal("why"))
+        content_of(Refusal("why"))

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Code(NamedTuple):
-    """The first arguments of an ErrorRenderer."""
+    """The first fields of an ErrorContent."""
 
     status: int
     code: str

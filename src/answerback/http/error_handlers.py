@@ -16,7 +16,7 @@ from starlette.types import Scope
 from answerback.http.caller import is_operator
 from answerback.http.codes import BAD_FORM, RESULTS_UNWRITABLE, STORAGE_UNAVAILABLE, UNKNOWN_PATH, WRONG_METHOD, Code
 from answerback.http.disconnect import ClientGone
-from answerback.http.errors import RETRY_AFTER, ErrorRenderer, InvalidRequest, problem, render_refusal
+from answerback.http.errors import RETRY_AFTER, ErrorContent, ErrorRenderer, InvalidRequest, content_of, problem
 from answerback.http.plain_words import plain_errors
 from answerback.http.request_log import ERROR_CODE
 from answerback.http.unknown_paths import Signposts
@@ -52,15 +52,10 @@ class ErrorRenderers:
         route = scope.get("route")
         return self.at(scope["path"]) if route is None else _renderer(route)
 
-    def noting(self, scope: Scope) -> ErrorRenderer:
-        """As `of`; it notes the error's code for the request's line of the log."""
-        render = self.of(scope)
-
-        def noted(status: int, code: str, message: str, /, *more: Any) -> Response:
-            scope[ERROR_CODE] = code
-            return render(status, code, message, *more)
-
-        return noted
+    def render(self, scope: Scope, content: ErrorContent) -> Response:
+        """The response to a request; notes the error's code for the request's line of the log."""
+        scope[ERROR_CODE] = content.code
+        return self.of(scope)(content)
 
     def at(self, path: str) -> ErrorRenderer:
         # No deeper than any prefix: a path may have thousands of segments.
@@ -116,26 +111,28 @@ class ErrorHandlers:
         return handle(request, error)
 
     def _refused(self, request: Request, refusal: Refusal) -> Response:
-        return render_refusal(refusal, self._renderers.noting(request.scope))
+        return self._renderers.render(request.scope, content_of(refusal))
 
     def _upstream_failed(self, request: Request, error: ProviderError) -> Response:
-        failure = error.failure
-        render, status = self._renderers.noting(request.scope), status_of(error)
+        status = status_of(error)
         if status == HTTPStatus.NOT_FOUND and self._renderers.of(request.scope) is problem:
             # OpenAI's clients know a 404 for a model; on our own routes it would be a path.
             status = HTTPStatus.BAD_REQUEST
         message = message_of(error, operator=is_operator(request))
-        return render(status, code_of(error), message, None, headers_of(error), failure.param)
+        headers, param = headers_of(error), error.failure.param
+        content = ErrorContent(status, code_of(error), message, headers=headers, param=param)
+        return self._renderers.render(request.scope, content)
 
     def _unavailable(self, request: Request, _: StorageUnavailable) -> Response:
         message = "the database cannot take this now; nothing was stored, send it again"
-        return self._renderers.noting(request.scope)(*STORAGE_UNAVAILABLE, message, None, RETRY_AFTER)
+        content = ErrorContent(*STORAGE_UNAVAILABLE, message, headers=RETRY_AFTER)
+        return self._renderers.render(request.scope, content)
 
     def _unwritable(self, request: Request, error: ResultsUnwritable) -> Response:
-        return self._renderers.noting(request.scope)(*RESULTS_UNWRITABLE, str(error))
+        return self._renderers.render(request.scope, ErrorContent(*RESULTS_UNWRITABLE, str(error)))
 
     def _invalid(self, request: Request, error: RequestValidationError) -> Response:
-        return render_refusal(InvalidRequest(plain_errors(error.errors())), self._renderers.noting(request.scope))
+        return self._refused(request, InvalidRequest(plain_errors(error.errors())))
 
     def _http_error(self, request: Request, error: HTTPException) -> Response:
         status, headers, words = error.status_code, error.headers, str(error.detail)
@@ -147,7 +144,7 @@ class ErrorHandlers:
         elif status == HTTPStatus.NOT_FOUND:
             words = self._signposts.unknown_path(path)
         code = _RAISED.get(status) or Code(status, HTTPStatus(status).phrase.lower().replace(" ", "_"))
-        return self._renderers.noting(request.scope)(*code, words, None, headers)
+        return self._renderers.render(request.scope, ErrorContent(*code, words, headers=headers))
 
 
 def _client_gone(_: Request, __: Exception) -> Response:

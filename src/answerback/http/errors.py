@@ -1,8 +1,9 @@
 """Errors as responses, each with its status. The renderer of a router makes the body; `problem` is that of our own
 routes: `{"detail": …, "error": {"code", "message"}}`."""
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
@@ -115,37 +116,32 @@ class Problem(BaseModel):
     error: ErrorBody
 
 
-class ErrorRenderer(Protocol):
-    """The error response of a router. `detail` is a text, or a list that names each field as `{"type", "loc", "msg"}`;
+@dataclass(frozen=True, slots=True)
+class ErrorContent:
+    """What an error response says. `detail` is a text, or a list that names each field as `{"type", "loc", "msg"}`;
     None stands for the message. `param` is the parameter that an upstream refuses."""
 
-    def __call__(
-        self,
-        status: int,
-        code: str,
-        message: str,
-        detail: Any = None,
-        headers: Mapping[str, str] | None = None,
-        param: str | None = None,
-        /,
-    ) -> Response: ...
+    status: int
+    code: str
+    message: str
+    detail: Any = None
+    headers: Mapping[str, str] | None = None
+    param: str | None = None
 
 
-def problem(
-    status: int,
-    code: str,
-    message: str,
-    detail: Any = None,
-    headers: Mapping[str, str] | None = None,
-    param: str | None = None,
-) -> Response:
+ErrorRenderer: TypeAlias = Callable[[ErrorContent], Response]
+"""Makes the error responses of a router."""
+
+
+def problem(content: ErrorContent) -> Response:
     """The ErrorRenderer of our own routes."""
-    error = ErrorBody(code=code, message=message, param=param if detail is None else None)
-    return respond(status, Problem(detail=message if detail is None else detail, error=error), headers)
+    message, detail = content.message, content.detail
+    error = ErrorBody(code=content.code, message=message, param=content.param if detail is None else None)
+    return respond(content.status, Problem(detail=message if detail is None else detail, error=error), content.headers)
 
 
-def render_refusal(refusal: Refusal, renderer: ErrorRenderer = problem) -> Response:
-    """The refusal as a response. Raises a refusal that has no status."""
+def content_of(refusal: Refusal) -> ErrorContent:
+    """What the response to a refusal says. Raises a refusal that has no status."""
     kind = next((kind for kind in type(refusal).__mro__ if kind in STATUSES), None)
     if kind is None:
         raise refusal
@@ -162,7 +158,7 @@ def render_refusal(refusal: Refusal, renderer: ErrorRenderer = problem) -> Respo
     if isinstance(refusal, TooManyUnanswered):
         # The limit that was hit is not the rate: a place is free again once a message is answered.
         headers = {**RETRY_AFTER, **rate_headers(refusal.limit, 0, 1)}
-    return renderer(STATUSES[kind], refusal.code, refusal.message, detail, headers, param)
+    return ErrorContent(STATUSES[kind], refusal.code, refusal.message, detail, headers, param)
 
 
 def rate_headers(limit: int, remaining: int, seconds: int) -> dict[str, str]:

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from answerback import __version__
 from answerback.http.codes import NOT_READY
-from answerback.http.errors import RETRY_AFTER, problem
+from answerback.http.errors import RETRY_AFTER, ErrorContent, problem
 from answerback.http.openapi import KEYLESS
 from answerback.http.openapi_parts import errors
 from answerback.http.readiness import Readiness
@@ -43,7 +43,7 @@ def router(readiness: Readiness, provider_name: str, mock: bool) -> APIRouter:
         """The database takes writes and the engine runs; found out once a second at most."""
         if (trouble := await readiness.trouble()) is not None:
             request.scope[ERROR_CODE] = NOT_READY.code
-            return problem(*NOT_READY, trouble, headers=RETRY_AFTER)
+            return problem(ErrorContent(*NOT_READY, trouble, headers=RETRY_AFTER))
         return respond(200, Ready(status="ready"))
 
     router.add_api_route(

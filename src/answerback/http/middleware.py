@@ -11,7 +11,7 @@ from answerback.http.codes import INTERNAL, STOPPING
 from answerback.http.cors import Cors
 from answerback.http.disconnect import CLIENT, Client
 from answerback.http.error_handlers import CLIENT_CLOSED_REQUEST, ErrorRenderers
-from answerback.http.errors import RETRY_AFTER, BodyTooLarge, RateLimited, render_refusal
+from answerback.http.errors import RETRY_AFTER, BodyTooLarge, ErrorContent, RateLimited, content_of
 from answerback.http.headers import RESPONSE_HEADERS
 from answerback.http.paths import Paths
 from answerback.http.request_log import ENDLESS, ERROR_CODE, NO_HANDLER, RequestLog, request_id
@@ -87,7 +87,7 @@ class RequestMiddleware:
             exchange.check_length()
             await self._app(scope, exchange.receive, exchange.send)
         except (BodyTooLarge, NotFound, RateLimited) as refusal:
-            await render_refusal(refusal, self._renderers.noting(scope))(scope, receive, exchange.send)
+            await self._renderers.render(scope, content_of(refusal))(scope, receive, exchange.send)
         except Aborted:
             await exchange.hang_up()
         except asyncio.CancelledError:
@@ -95,15 +95,15 @@ class RequestMiddleware:
             if exchange.status is not None:
                 raise
             message = "the service is stopping and did not get to this; send it again"
-            response = self._renderers.noting(scope)(*STOPPING, message, None, RETRY_AFTER)
-            await response(scope, receive, exchange.send)
+            content = ErrorContent(*STOPPING, message, headers=RETRY_AFTER)
+            await self._renderers.render(scope, content)(scope, receive, exchange.send)
         except Exception:
             # A fault of ours: whatever a caller or an upstream can cause was rendered by the application.
             self._log.exception("fault", path=self._requests.logged_path(scope["path"]))
             if exchange.status is not None:
                 raise
             message = f"the service failed; its log has the reason under request {exchange.request_id}"
-            await self._renderers.noting(scope)(*INTERNAL, message)(scope, receive, exchange.send)
+            await self._renderers.render(scope, ErrorContent(*INTERNAL, message))(scope, receive, exchange.send)
 
     async def _preflight(self, scope: Scope, exchange: "_Exchange") -> bool:
         """Whether it was one, and has been answered."""

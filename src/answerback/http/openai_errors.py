@@ -7,6 +7,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.responses import Response
 
+from answerback.http.errors import ErrorContent
 from answerback.http.openapi_parts import EXAMPLES, KEY_REASONS, error_response
 from answerback.http.responses import respond
 from answerback.kernel.errors import CallbackRefused, InvalidField
@@ -68,21 +69,16 @@ class MissingParameter(InvalidField):
     code = "missing_required_parameter"
 
 
-def openai_error(
-    status: int,
-    code: str,
-    message: str,
-    detail: Any = None,
-    headers: Mapping[str, str] | None = None,
-    param: str | None = None,
-) -> Response:
+def openai_error(content: ErrorContent) -> Response:
     """The ErrorRenderer of the OpenAI routes. Of the fields that `detail` names the first is shown, as OpenAI does."""
-    status = STATUSES.get(status, status)
+    status, detail = STATUSES.get(content.status, content.status), content.detail
+    code, message, param = content.code, content.message, content.param
     if param is None and isinstance(detail, list) and detail:
         wrong = wrong_parameter(detail[0])
         code, message, param = wrong.code, wrong.message, wrong.field or None
     # What is wrong with the whole body has no name of a parameter.
-    return respond(status, openai_problem(status, code, message, None if param in _NOT_NAMED else param), headers)
+    body = openai_problem(status, code, message, None if param in _NOT_NAMED else param)
+    return respond(status, body, content.headers)
 
 
 def wrong_parameter(entry: Mapping[str, Any]) -> InvalidField:

@@ -18,6 +18,7 @@ from answerback.http.codes import (
     Code,
 )
 from answerback.http.error_handlers import ErrorRenderers
+from answerback.http.errors import ErrorContent
 from answerback.http.request_log import RequestLog, request_id
 
 UNKNOWN = "-"
@@ -78,7 +79,7 @@ class EarlyResponses:
     ) -> bytes:
         """`more` headers of this response, and those of `every` response of the server."""
         code, message = wrong
-        response = self._renderers.at(request.path)(*code, message, None, more)
+        response = self._renderers.at(request.path)(ErrorContent(*code, message, headers=more))
         named = ((b"x-request-id", request.request_id.encode()), (b"connection", b"close"))
         lines = [b"%b: %b\r\n" % header for header in (*every, *response.raw_headers, *named)]
         self._requests.answered(
