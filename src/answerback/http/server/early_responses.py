@@ -1,6 +1,6 @@
 """Responses of the server itself, to requests that never reach the application."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import unquote
 
@@ -15,29 +15,25 @@ from answerback.http.codes import (
     REQUEST_TIMEOUT,
     TOO_MANY_CONNECTIONS,
     VERSION_UNKNOWN,
-    Code,
 )
 from answerback.http.error_handlers import ErrorRenderers
-from answerback.http.errors import ErrorContent
+from answerback.http.errors import RETRY_AFTER, ErrorContent
 from answerback.http.request_log import RequestLog, request_id
 
 UNKNOWN = "-"
 """The logged method and path of a request whose request line did not arrive."""
 
-Wrong = tuple[Code, str]
-"""Why a request, or a connection, is refused: the code and the message."""
-
-TOO_LARGE: Wrong = (HEADERS_TOO_LARGE, "the path and the headers are too long, or the headers too many")
-INVALID: Wrong = (INVALID_HTTP, "what came is not a valid HTTP request")
-WRONG_HOST: Wrong = (INVALID_HTTP, "a request names its host in one Host header, as host or host:port; send one")
-UNKNOWN_CODING: Wrong = (CODING_UNKNOWN, "the only Transfer-Encoding that is known here is 'chunked'")
-UNKNOWN_METHOD: Wrong = (METHOD_UNKNOWN, "the request's method is none of HTTP's; methods are in upper case")
-UNKNOWN_VERSION: Wrong = (
-    VERSION_UNKNOWN,
-    "HTTP/1.1 and HTTP/1.0 are spoken here; a proxy in front may speak newer ones",
+TOO_LARGE = ErrorContent(*HEADERS_TOO_LARGE, "the path and the headers are too long, or the headers too many")
+INVALID = ErrorContent(*INVALID_HTTP, "what came is not a valid HTTP request")
+WRONG_HOST = ErrorContent(*INVALID_HTTP, "a request names its host in one Host header, as host or host:port; send one")
+UNKNOWN_CODING = ErrorContent(*CODING_UNKNOWN, "the only Transfer-Encoding that is known here is 'chunked'")
+UNKNOWN_METHOD = ErrorContent(*METHOD_UNKNOWN, "the request's method is none of HTTP's; methods are in upper case")
+UNKNOWN_VERSION = ErrorContent(
+    *VERSION_UNKNOWN, "HTTP/1.1 and HTTP/1.0 are spoken here; a proxy in front may speak newer ones"
 )
-TOO_LATE: Wrong = (REQUEST_TIMEOUT, "the request did not come in time; send it again")
-NO_ROOM: Wrong = (TOO_MANY_CONNECTIONS, "too many connections are open; try again soon")
+TOO_LATE = ErrorContent(*REQUEST_TIMEOUT, "the request did not come in time; send it again")
+NO_ROOM = ErrorContent(*TOO_MANY_CONNECTIONS, "too many connections are open; try again soon", headers=RETRY_AFTER)
+"""Why a request, or a connection, is refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,19 +66,12 @@ class EarlyResponses:
         self._requests = requests
         self._renderers = renderers
 
-    def response(
-        self,
-        request: Arrived,
-        wrong: Wrong,
-        more: Mapping[str, str] | None,
-        every: Iterable[tuple[bytes, bytes]],
-    ) -> bytes:
-        """`more` headers of this response, and those of `every` response of the server."""
-        code, message = wrong
-        response = self._renderers.at(request.path)(ErrorContent(*code, message, headers=more))
+    def response(self, request: Arrived, wrong: ErrorContent, every: Iterable[tuple[bytes, bytes]]) -> bytes:
+        """With the headers of `every` response of the server."""
+        response = self._renderers.at(request.path)(wrong)
         named = ((b"x-request-id", request.request_id.encode()), (b"connection", b"close"))
         lines = [b"%b: %b\r\n" % header for header in (*every, *response.raw_headers, *named)]
         self._requests.answered(
-            request.method, request.path, code.status, request.seconds, request.request_id, code=code.code
+            request.method, request.path, wrong.status, request.seconds, request.request_id, code=wrong.code
         )
-        return b"".join([STATUS_LINE[code.status], *lines, b"\r\n", response.body])
+        return b"".join([STATUS_LINE[wrong.status], *lines, b"\r\n", response.body])

@@ -2,6 +2,7 @@
 
 import re
 
+from answerback.http.errors import ErrorContent
 from answerback.http.server.early_responses import (
     INVALID,
     TOO_LARGE,
@@ -9,7 +10,6 @@ from answerback.http.server.early_responses import (
     UNKNOWN_METHOD,
     UNKNOWN_VERSION,
     WRONG_HOST,
-    Wrong,
 )
 
 _REQUEST_LINE = re.compile(rb"(?:\r?\n)*[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64} [\x21-\x7e]+ HTTP/1\.[01]\r?\n")
@@ -23,7 +23,7 @@ LONGEST_TARGET = 65_535
 Fields = list[tuple[bytes, bytes]]
 
 
-def wrong_head(target: bytes, fields: Fields, version: str) -> Wrong | None:
+def wrong_head(target: bytes, fields: Fields, version: str) -> ErrorContent | None:
     """Why the request cannot be answered, if so (sections 3.2 and 6.1). Names are in lower case."""
     if len(target) > LONGEST_TARGET:
         return TOO_LARGE
@@ -57,6 +57,6 @@ def name_host_of(target: bytes, fields: Fields) -> None:
     fields.append((b"host", authority.rpartition(b"@")[2]))
 
 
-def wrong_start(data: bytes) -> Wrong:
+def wrong_start(data: bytes) -> ErrorContent:
     """Why what begins with no method of HTTP's cannot be answered: a request line (section 3) names another one."""
     return INVALID if _REQUEST_LINE.match(data) is None else UNKNOWN_METHOD

@@ -3,7 +3,6 @@ arrive, and on how long a response may wait for its reader."""
 
 import asyncio
 import sys
-from collections.abc import Mapping
 from typing import Any, ClassVar, NoReturn
 
 from httptools import HttpParserInvalidMethodError
@@ -12,9 +11,9 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 from answerback.http.descriptors import leaves_reserve
 from answerback.http.disconnect import CLIENT, Client
 from answerback.http.error_handlers import ErrorRenderers
-from answerback.http.errors import RETRY_AFTER
+from answerback.http.errors import ErrorContent
 from answerback.http.request_log import RequestLog
-from answerback.http.server.early_responses import INVALID, NO_ROOM, TOO_LARGE, TOO_LATE, EarlyResponses, Wrong, arrived
+from answerback.http.server.early_responses import INVALID, NO_ROOM, TOO_LARGE, TOO_LATE, EarlyResponses, arrived
 from answerback.http.server.flow import Flow, LingeringTransport, ResponseWriter, fitted, has_unread
 from answerback.http.server.heads import name_host_of, wrong_head, wrong_start
 from answerback.http.server.idle_watch import IdleWatch
@@ -86,7 +85,7 @@ class BoundedHttp(TurnTaking):
         for each in idle:
             each.transport.close()
         if not idle:
-            self._answer(NO_ROOM, RETRY_AFTER)
+            self._answer(NO_ROOM)
             self._hang_up()
 
     @property
@@ -240,11 +239,11 @@ class BoundedHttp(TurnTaking):
         has_no_method = isinstance(sys.exc_info()[1], HttpParserInvalidMethodError)
         self._refuse(wrong_start(self._came) if has_no_method else self._wrong)
 
-    def _stop_parsing(self, wrong: Wrong) -> NoReturn:
+    def _stop_parsing(self, wrong: ErrorContent) -> NoReturn:
         self._wrong = wrong
         raise _Refused
 
-    def _refuse(self, wrong: Wrong) -> None:
+    def _refuse(self, wrong: ErrorContent) -> None:
         """Ends the connection: after the responses to the requests in hand if these are whole, else at once, with an
         error response unless that would stand in the middle of another response."""
         if self.transport.is_closing():
@@ -258,10 +257,10 @@ class BoundedHttp(TurnTaking):
             self._answer(wrong)
         self._hang_up()
 
-    def _answer(self, wrong: Wrong, more: Mapping[str, str] | None = None) -> None:
+    def _answer(self, wrong: ErrorContent) -> None:
         seconds = 0.0 if self._begun_at is None else self.loop.time() - self._begun_at
         request = arrived(self.parser, self.url, self.headers or (), seconds)
-        self._responses.write(self.early.response(request, wrong, more, self.server_state.default_headers))
+        self._responses.write(self.early.response(request, wrong, self.server_state.default_headers))
 
     def _answering(self) -> bool:
         """Whether the response to the previous request is under way."""
