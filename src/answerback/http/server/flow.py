@@ -74,47 +74,29 @@ class ResponseWriter:
 def fitted(
     app: "ASGI3Application", cycle: RequestResponseCycle, close_after: Callable[[RequestResponseCycle], None]
 ) -> "ASGI3Application":
-    """The application as this request wants its response."""
-    if cycle.waiting_for_100_continue:
-        app = _closing(app, cycle, close_after)
-    return _unchunked(app, cycle) if cycle.scope["http_version"] == "1.0" else app
-
-
-def _closing(
-    app: "ASGI3Application", cycle: RequestResponseCycle, close_after: Callable[[RequestResponseCycle], None]
-) -> "ASGI3Application":
-    """The application for a client that waits for a 100 (Continue). Answered without one, it may send its body or not:
-    the response is the last of its connection (RFC 9110, section 10.1.1)."""
+    """The application as this request wants its response. A client that waits for a 100 (Continue) and is answered
+    without one may send its body or not: the response is the last of its connection (RFC 9110, section 10.1.1). A
+    client of HTTP/1.0 knows no chunks (RFC 9112, section 6.1): a response without `Content-Length` ends with its
+    connection."""
+    knows_no_chunks = cycle.scope["http_version"] == "1.0"
+    if not knows_no_chunks and not cycle.waiting_for_100_continue:
+        return app
 
     async def answer(scope: "Scope", receive: "ASGIReceiveCallable", send: "ASGISendCallable") -> None:
-        async def send_last(message: "ASGISendEvent") -> None:
-            if message["type"] == "http.response.start" and cycle.waiting_for_100_continue and cycle.more_body:
-                close_after(cycle)
-            await send(message)
+        unmeasured = False
 
-        await app(scope, receive, send_last)
-
-    return answer
-
-
-def _unchunked(app: "ASGI3Application", cycle: RequestResponseCycle) -> "ASGI3Application":
-    """The application for a client of HTTP/1.0, which knows no chunks (RFC 9112, section 6.1): a response without
-    `Content-Length` ends with its connection."""
-
-    async def answer(scope: "Scope", receive: "ASGIReceiveCallable", send: "ASGISendCallable") -> None:
-        measured = False
-
-        async def send_unchunked(message: "ASGISendEvent") -> None:
-            nonlocal measured
+        async def send_fitted(message: "ASGISendEvent") -> None:
+            nonlocal unmeasured
             if message["type"] == "http.response.start":
-                measured = any(name.lower() == b"content-length" for name, _ in message["headers"])
-                if not measured:
-                    cycle.chunked_encoding = False
-            elif message["type"] == "http.response.body" and not measured:
+                if cycle.waiting_for_100_continue and cycle.more_body:
+                    close_after(cycle)
+                if knows_no_chunks and not any(name.lower() == b"content-length" for name, _ in message["headers"]):
+                    unmeasured, cycle.chunked_encoding = True, False
+            elif message["type"] == "http.response.body" and unmeasured:
                 cycle.expected_content_length = len(message["body"])
             await send(message)
 
-        await app(scope, receive, send_unchunked)
+        await app(scope, receive, send_fitted)
 
     return answer
 
