@@ -1,1 +1,2 @@
-"""Ids, clocks, errors, retry schedules, interfaces of log, metrics and traces: standard library only."""
+"""Ids, clocks, errors, retry schedules, interfaces of log, metrics and traces: of the standard library alone, but for
+Pydantic's writer of JSON."""

@@ -169,8 +169,7 @@ class ResponseParser:
                 content.append(data[begins : begins + size])
                 self._content += size
                 self._overhead += begins + 2 - at
-                if self._overhead > self._framing_bytes + self._content:
-                    raise _too_much_framing()
+                self._check_overhead(0)
                 at = begins + size + 2
             elif self._chunk is _Chunk.DATA:
                 piece = data[at : at + self._left]
@@ -196,7 +195,7 @@ class ResponseParser:
 
     def _check_overhead(self, begun: int) -> None:
         if self._overhead + begun > self._framing_bytes + self._content:
-            raise _too_much_framing()
+            raise TooMuchFraming("more framing than content")
 
     def _line(self, line: bytes) -> None:
         match self._chunk:
@@ -214,10 +213,6 @@ class ResponseParser:
                 self.complete = not line
             case _Chunk.DATA:
                 raise AssertionError("data has no lines")
-
-
-def _too_much_framing() -> TooMuchFraming:
-    return TooMuchFraming("more framing than content")
 
 
 class _Chunk(Enum):
