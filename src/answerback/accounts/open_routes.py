@@ -8,8 +8,8 @@ from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from answerback.accounts.ratelimit import Rates, address_of
-from answerback.http.errors import RateLimited
-from answerback.http.headers import add_header
+from answerback.http.errors import RETRY_AFTER, RateLimited
+from answerback.http.headers import set_headers
 from answerback.kernel.rate import Rate
 
 OPEN_RATE = Rate(300, 1)
@@ -59,7 +59,7 @@ class OpenRoutes:
     async def _count(self, request: Request) -> None:
         standing = await self._rates.hit("open:" + address_of(request), OPEN_RATE)
         if not standing.admitted:
-            add_header(request, "Retry-After", "1")
+            set_headers(request, RETRY_AFTER)
             raise RateLimited(f"more than {OPEN_RATE.amount} requests a second without a key; try again in 1 s")
 
 

@@ -49,14 +49,9 @@ def accepts(request: Request, media_type: str) -> bool:
     return False
 
 
-def add_header(request: Request, name: str, value: str) -> None:
-    """Adds a header to the response, also if that becomes an error."""
-    added: list[tuple[bytes, bytes]] = request.scope[RESPONSE_HEADERS]
-    added.append((name.lower().encode(), value.encode("latin-1")))
-
-
 def set_headers(request: Request, headers: Mapping[str, str]) -> None:
-    """As `add_header`, in place of those of these names that were added before."""
+    """Adds headers to the response, also if that becomes an error, in place of those of these names that were added
+    before."""
     added: list[tuple[bytes, bytes]] = request.scope[RESPONSE_HEADERS]
     new = dict[bytes, bytes]()
     for name, value in headers.items():
