@@ -51,14 +51,9 @@ class Catalog:
         now = self._monotonic()
         if self._models is not None and now < max(self._fresh_until, self._paused_until):
             return self._models
-        refresh = self._refreshing()
-        if self._models is None:
-            # Shielded: the end of one caller must not cancel it for others.
-            error = await asyncio.shield(refresh)
-        else:
-            await asyncio.wait((refresh,), timeout=PATIENCE_SECONDS)
-            error = None
-        if error is not None:
+        refresh, patience = self._refreshing(), None if self._models is None else PATIENCE_SECONDS
+        await asyncio.wait((refresh,), timeout=patience)
+        if self._models is None and (error := refresh.result()) is not None:
             raise error
         return self._models or ()
 

@@ -139,7 +139,7 @@ class OpenAICompatible:
             response.close()
         listed = completions.decode(body)
         if not 200 <= response.status < 300 or not isinstance(listed, list):
-            listed = read_document(response.status, response.headers, body, self._now())
+            listed = read_document(response, body, self._now())
         complete = isinstance(listed, dict) and listed.get("has_more") is False
         return ModelList(tuple(models_of(listed)), complete)
 

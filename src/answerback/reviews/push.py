@@ -70,8 +70,7 @@ class PushProvider:
             response = await self._transport.open(self._head, encoded, timeout)
             try:
                 if not 200 <= response.status < 300:
-                    now = self._instruments.clock.now()
-                    read_document(response.status, response.headers, await response.read(), now)
+                    read_document(response, await response.read(), self._instruments.clock.now())
             finally:
                 response.close()
         except ProviderError as error:

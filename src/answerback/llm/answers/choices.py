@@ -8,7 +8,7 @@ from answerback.llm.answers.completions import invalid
 from answerback.llm.answers.conforming import is_plain, with_delta
 from answerback.llm.answers.content import text_of
 from answerback.llm.answers.finish_reasons import Finish, classify, reason_of, word_of
-from answerback.llm.errors.failures import NO_HEADERS, error_in_body
+from answerback.llm.errors.failures import error_in_body
 from answerback.llm.model import name
 
 MOST_CHOICES = 256
@@ -27,7 +27,7 @@ def checked(choices: Json, now: Callable[[], int]) -> tuple[list[dict[str, Json]
         if not isinstance(choice, dict):
             raise invalid("holds an event without choices")
         if is_error(choice.get("error")):
-            raise error_in_body(choice["error"], NO_HEADERS, now())
+            raise error_in_body(choice["error"], now())
         delta = choice.get("delta")
         if (
             not delta

@@ -23,7 +23,7 @@ from answerback.llm.answers.sse import Event, EventParser, EventTooLarge
 from answerback.llm.answers.tool_calls import calls_tools
 from answerback.llm.answers.usage_fields import usage_of
 from answerback.llm.errors.error_bodies import read_error
-from answerback.llm.errors.failures import NO_HEADERS, error_in, error_in_body
+from answerback.llm.errors.failures import error_in, error_in_body
 from answerback.llm.model import Chunk, Expected, Usage
 from answerback.llm.transport import MAX_RESPONSE_BYTES, READ_BYTES
 
@@ -117,7 +117,7 @@ class ChunkReader:
         ended = self.done or self._came_whole or not self._progress.doubtful
         if not self._progress.finished or not ended:
             if read_error(self._aside).message:
-                raise error_in_body(self._aside, NO_HEADERS, self._now())
+                raise error_in_body(self._aside, self._now())
             if not self._progress.begun:
                 raise completions.invalid("holds no choices")
             words = "the upstream's stream broke off before the answer was whole"
@@ -138,7 +138,7 @@ class ChunkReader:
             case Sign.DONE:
                 self.done = True
             case Sign.ERROR if not self.done:
-                raise error_in_body(error_of(event), NO_HEADERS, self._now())
+                raise error_in_body(error_of(event), self._now())
             case Sign.NOISE if not self.done:
                 raise completions.invalid("holds an event that is not a JSON object")
         return None
@@ -170,7 +170,7 @@ class ChunkReader:
         ProviderError for one that is an error."""
         document = without_blank_error(document)
         if (error := error_in(document)) is not None:
-            raise error_in_body(error, NO_HEADERS, self._now())
+            raise error_in_body(error, self._now())
         document = completions.without_nulls(document)
         usage, choices = usage_of(document), document.get("choices")
         self.counted = self.counted or usage is not None

@@ -19,7 +19,7 @@ from answerback.llm.answers.heads import COMPLETION, Head
 from answerback.llm.answers.sse import first_data
 from answerback.llm.answers.streams import chunks, in_turn
 from answerback.llm.errors.error_bodies import read_error
-from answerback.llm.errors.failures import NO_HEADERS, error_in_body, read_document
+from answerback.llm.errors.failures import error_in_body, read_document
 from answerback.llm.model import Expected
 from answerback.llm.transport import OpenResponse
 
@@ -61,10 +61,10 @@ async def _read_document(
         raise completions.broken_within(broken)
     if good:
         completions.check_structure(body)
-    document = read_document(response.status, response.headers, body if good else first_data(body), now())
+    document = read_document(response, body if good else first_data(body), now())
     if not document.get("choices") and read_error(document).message:
         # It says why it is no answer.
-        raise error_in_body(document, response.headers, now())
+        raise error_in_body(document, now(), response.headers)
     _check(document, now)
     return body, document
 
@@ -112,7 +112,7 @@ def _check(document: dict[str, Json], now: Callable[[], int]) -> None:
     choice = choices[0]
     for each in choices:
         if isinstance(each, dict) and is_error(each.get("error")):
-            raise error_in_body(each["error"], NO_HEADERS, now())
+            raise error_in_body(each["error"], now())
     completions.check(choice)
     for other in choices[1:]:
         check_end(reason_of(other) if isinstance(other, dict) else None)

@@ -37,7 +37,7 @@ async def chunks(response: OpenResponse, now: Callable[[], int], expected: Expec
     try:
         if not 200 <= response.status < 300:
             body, _ = await response.read_what_came()
-            read_document(response.status, response.headers, first_data(in_utf8(body, response.headers)), now())
+            read_document(response, first_data(in_utf8(body, response.headers)), now())
         if await is_event_stream(response):
             source, turns = _Source(response, stream), _Turns()
             while received := await source.more():
@@ -81,7 +81,7 @@ async def _of_body(response: OpenResponse, stream: ChunkReader, now: Callable[[]
         if broken is not None:
             raise completions.broken_within(broken)
         completions.check_structure(body)
-        read_document(response.status, response.headers, body, now())
+        read_document(response, body, now())
 
 
 async def in_turn(read: Iterable[Chunk]) -> AsyncGenerator[Chunk, None]:

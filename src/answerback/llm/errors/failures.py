@@ -22,8 +22,7 @@ from answerback.llm.errors.error_bodies import ErrorBody, read_error
 from answerback.llm.errors.meaning import NO_STATUS, Meaning, Row
 from answerback.llm.errors.rate_headers import reset, resets_of_kinds
 from answerback.llm.errors.sentences import OF_DAYS
-
-NO_HEADERS: Mapping[str, str] = {}
+from answerback.llm.transport import OpenResponse
 
 CHECK_BASE_URL = "check the base URL, which usually ends in /v1"
 
@@ -60,14 +59,14 @@ _STATUS_OF = {
 """The statuses that belong to meanings, for errors that come in a 200 without one."""
 
 
-def read_document(status: int, headers: Mapping[str, str], body: bytes, now: int) -> dict[str, Json]:
-    """The JSON object of a response. Raises ProviderError for a status other than 2xx, for an `error` in place of an
-    answer, and for a body without an object. `now` is the wall clock in epoch milliseconds."""
+def read_document(response: OpenResponse, body: bytes, now: int) -> dict[str, Json]:
+    """The JSON object of a response with this body. Raises ProviderError for a status other than 2xx, for an `error` in
+    place of an answer, and for a body without an object. `now` is the wall clock in epoch milliseconds."""
     document = decode(body)
-    if not 200 <= status < 300:
-        raise _failure(status, headers, read_error(document, body), now)
+    if not 200 <= response.status < 300:
+        raise _failure(response.status, response.headers, read_error(document, body), now)
     if (error := error_in(document)) is not None:
-        raise error_in_body(error, headers, now)
+        raise error_in_body(error, now, response.headers)
     if not isinstance(document, dict):
         if read_error(None, body).is_page:
             raise invalid(f"is a web page, not JSON; {CHECK_BASE_URL}")
@@ -78,9 +77,9 @@ def read_document(status: int, headers: Mapping[str, str], body: bytes, now: int
     return document
 
 
-def error_in_body(error: Json, headers: Mapping[str, str], now: int) -> ProviderError:
+def error_in_body(error: Json, now: int, headers: Mapping[str, str] | None = None) -> ProviderError:
     """The failure of an error in a 200's body or in a stream, as if its code were the status."""
-    return _failure(_status_in(error), headers, read_error(error or {}), now)
+    return _failure(_status_in(error), headers or {}, read_error(error or {}), now)
 
 
 def error_in(document: Json) -> Json:
