@@ -53,32 +53,31 @@ def _is_server_url(url: str, schemes: Set[str]) -> bool:
         return False
 
 
-def _redis_url(value: SecretStr) -> SecretStr:
-    if not _is_server_url(value.get_secret_value().strip(), {"redis", "rediss", "unix"}):
-        raise ValueError("must be the address of a Redis server, such as redis://localhost:6379/0")
-    return SecretStr(value.get_secret_value().strip())
+def _server_url(schemes: Set[str], wanted: str) -> AfterValidator:
+    def check(value: SecretStr) -> SecretStr:
+        url = value.get_secret_value().strip()
+        if not _is_server_url(url, schemes):
+            raise ValueError(wanted)
+        return SecretStr(url)
+
+    return AfterValidator(check)
 
 
-def _broker_url(value: SecretStr) -> SecretStr:
-    if not _is_server_url(value.get_secret_value().strip(), {"redis", "rediss", "amqp", "amqps"}):
-        raise ValueError("must name a broker: redis://localhost:6379/1 or amqp://user:password@localhost:5672//")
-    return SecretStr(value.get_secret_value().strip())
-
-
-def _url_such_as(example: str) -> AfterValidator:
-    return AfterValidator(lambda value: _base_url(value, example))
-
-
-def _base_url(value: str, example: str) -> str:
+def _base_url(example: str) -> AfterValidator:
     wanted = f"must be an http or https URL without credentials, query or fragment, such as {example}"
-    try:
-        parts = urlsplit(value.strip())
-        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        raise ValueError(wanted) from None
-    if not good or "@" in parts.netloc or "?" in value or "#" in value or re.search(r"[\s\x00-\x1f]", value.strip()):
-        raise ValueError(wanted)
-    return value.strip().rstrip("/")
+
+    def check(value: str) -> str:
+        url = value.strip()
+        try:
+            parts = urlsplit(url)
+            good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            raise ValueError(wanted) from None
+        if not good or "@" in parts.netloc or "?" in url or "#" in url or re.search(r"[\s\x00-\x1f]", url):
+            raise ValueError(wanted)
+        return url.rstrip("/")
+
+    return AfterValidator(check)
 
 
 def _header_safe(value: SecretStr) -> SecretStr:
@@ -98,25 +97,12 @@ def _signing_secret(value: SecretStr) -> SecretStr:
     return value
 
 
-def _networks(value: object) -> object:
-    """Splits `10.0.0.0/8, fd00::/8`; pydantic checks values of other types."""
-    if not isinstance(value, str):
-        return value
-    return tuple(_network(word) for word in re.split(r"[\s,]+", value) if word)
-
-
-def _network(word: str) -> Network:
+def _network(word: object) -> object:
     try:
-        return ip_network(word)
+        return ip_network(word) if isinstance(word, str) else word
     except ValueError:
         wanted = "networks such as 10.0.0.0/8 or fd00::/8 (no bits after the prefix), separated by commas or spaces"
-        raise ValueError(f"holds {word[:60]!r} but must be {wanted}") from None
-
-
-def _origins(value: object) -> object:
-    """Splits `https://shop.example, http://localhost:3000`; written as browsers send them."""
-    words = _words(value)
-    return tuple(_origin(word) for word in words) if isinstance(words, tuple) else words
+        raise ValueError(f"holds {str(word)[:60]!r} but must be {wanted}") from None
 
 
 def _origin(word: str) -> str:
@@ -142,15 +128,24 @@ def _cased(convert: Callable[[str], str]) -> BeforeValidator:
 
 Host = Annotated[str, AfterValidator(_host)]
 DatabaseUrl = Annotated[SecretStr, AfterValidator(_database_url)]
-RedisUrl = Annotated[SecretStr, AfterValidator(_redis_url)]
-BrokerUrl = Annotated[SecretStr, AfterValidator(_broker_url)]
-ProviderUrl = Annotated[str, _url_such_as("https://openrouter.ai/api/v1")]
-ReviewUrl = Annotated[str, _url_such_as("https://reviews.example.com")]
-ServiceUrl = Annotated[str, _url_such_as("https://answerback.example.com")]
+RedisUrl = Annotated[
+    SecretStr,
+    _server_url({"redis", "rediss", "unix"}, "must be the address of a Redis server, such as redis://localhost:6379/0"),
+]
+BrokerUrl = Annotated[
+    SecretStr,
+    _server_url(
+        {"redis", "rediss", "amqp", "amqps"},
+        "must name a broker: redis://localhost:6379/1 or amqp://user:password@localhost:5672//",
+    ),
+]
+ProviderUrl = Annotated[str, _base_url("https://openrouter.ai/api/v1")]
+ReviewUrl = Annotated[str, _base_url("https://reviews.example.com")]
+ServiceUrl = Annotated[str, _base_url("https://answerback.example.com")]
 HeaderSecret = Annotated[SecretStr, AfterValidator(_header_safe)]
 SigningSecret = Annotated[SecretStr, AfterValidator(_signing_secret)]
-Networks = Annotated[tuple[Network, ...], BeforeValidator(_networks)]
-Origins = Annotated[tuple[str, ...], BeforeValidator(_origins)]
+Networks = Annotated[tuple[Annotated[Network, BeforeValidator(_network)], ...], BeforeValidator(_words)]
+Origins = Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], BeforeValidator(_words)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
 RateText = Annotated[str, AfterValidator(_rate)]
 Level = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"], _cased(str.upper)]
