@@ -336,7 +336,7 @@ def test_a_wrong_value_is_named_with_what_would_be_right(
 def test_several_problems_are_named_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     message = refused(monkeypatch, APP_PORT="x", LOG_FORMAT="xml", DATABASE_URL="redis://h")
 
-    assert [part.split()[0] for part in message.split("; ")] == ["APP_PORT", "DATABASE_URL", "LOG_FORMAT"]
+    assert [part.split()[0] for part in message.split("; ")] == ["DATABASE_URL", "APP_PORT", "LOG_FORMAT"]
 
 
 def test_an_env_file_that_is_not_text() -> None:

@@ -57,26 +57,18 @@ class Settings(BaseModel):
     def __init__(self, _env_file: str | Path | None = ".env", **given: Any) -> None:
         super().__init__(**{**read(_env_file, type(self).model_fields), **given})
 
-    app_host: Host = "127.0.0.1"
-    """Address to listen on. Beyond loopback the service wants a key, or `AUTH_DISABLED=true`."""
-    app_port: Annotated[int, Field(ge=1, le=65535)] = 8080
-    """Port to listen on."""
-    database_url: DatabaseUrl = SecretStr("sqlite:///./answerback.db")
-    """The database: `sqlite:///path` (an absolute path makes four slashes) or `postgresql://user:password@host/name`."""
-    redis_url: RedisUrl | None = None
-    """Shares rate limits and conversation windows between processes: `redis://host:6379/0`. Unset: each has its own."""
-    celery_broker_url: BrokerUrl | None = None
-    """Notifies workers: `redis://host:6379/1`, `amqp://user:password@host//`. Unset: PostgreSQL does, if used."""
-    openrouter_base_url: ProviderUrl | None = None
-    """Another name for `OPENAI_BASE_URL`; this one wins."""
     openrouter_api_key: HeaderSecret | None = None
     """The key at OpenRouter. Without any key a mock answers, unless the base URL names a server of yours."""
-    openai_base_url: ProviderUrl | None = None
-    """Any OpenAI-compatible server. Unset: OpenRouter, or OpenAI when `OPENAI_API_KEY` is the only key."""
     openai_api_key: HeaderSecret | None = None
     """The key at OpenAI, or at the server of `OPENAI_BASE_URL`. `OPENROUTER_API_KEY` wins."""
+    openai_base_url: ProviderUrl | None = None
+    """Any OpenAI-compatible server. Unset: OpenRouter, or OpenAI when `OPENAI_API_KEY` is the only key."""
     llm_model: str | None = None
     """The default model. Unset: `openai/gpt-oss-20b:free`; at api.openai.com `gpt-5-mini`."""
+    database_url: DatabaseUrl = SecretStr("sqlite:///./answerback.db")
+    """The database: `sqlite:///path` (an absolute path makes four slashes) or `postgresql://user:password@host/name`."""
+    openrouter_base_url: ProviderUrl | None = None
+    """Another name for `OPENAI_BASE_URL`; this one wins."""
     llm_fallback_models: Words = ()
     """Models to try next, in this order, when the default model fails; separated by commas or spaces."""
     llm_routes_file: Path | None = None
@@ -89,6 +81,14 @@ class Settings(BaseModel):
     """How long a whole LLM call may take; and how long a synchronous request may wait for its turn."""
     connection_timeout: Seconds = 10
     """How long connecting to the LLM may take, in seconds."""
+    cache_ttl: Seconds = 300
+    """How long the list of models is kept, in seconds."""
+    cache_maxsize: Count = 128
+    """Accepted from the `.env` of earlier services and ignored: the list of models is cached whole."""
+    mock_mode: bool = False
+    """Let the mock answer, whatever keys are set."""
+    mock_delay_seconds: Annotated[float, Field(ge=0, le=DAY, allow_inf_nan=False)] = 1
+    """How long the mock takes to answer."""
     max_retries: Annotated[int, Field(ge=0, le=20)] = 3
     """How often a synchronous call is tried again, a reused connection that closes without a byte not counted."""
     min_retry_delay: Seconds = 0.5
@@ -97,16 +97,14 @@ class Settings(BaseModel):
     """Longest wait of a synchronous call, in seconds; a longer `Retry-After` is passed to the caller instead."""
     retry_multiplier: Annotated[float, Field(ge=1, le=10, allow_inf_nan=False)] = 2
     """How fast the waits of a synchronous call grow."""
-    llm_api_url: ReviewUrl | None = None
-    """The LLM that answers reviews by webhook. Unset: the chat provider answers them."""
-    llm_api_key: HeaderSecret | None = None
-    """Sent to that LLM as `Authorization: Bearer`."""
-    llm_callback_timeout_seconds: Seconds = 3600
-    """How long that LLM may take to call back."""
-    public_base_url: ServiceUrl = Field(default_factory=lambda given: f"http://localhost:{given['app_port']}")
-    """How that LLM reaches this service, and where inboxes are; the same for workers. Unset: this host, `APP_PORT`."""
-    enable_simulation: bool = False
-    """Offer `POST /simulate-llm/{job_id}`, which answers in place of that LLM."""
+    context_max_messages: CountOrZero = 20
+    """How many earlier messages of a conversation go to the LLM with the next one (two a turn)."""
+    context_max_tokens: CountOrZero = 8000
+    """About how many tokens go to the LLM, the new message included."""
+    context_ttl_seconds: Annotated[float, Field(gt=0, le=36_500 * DAY, allow_inf_nan=False)] = 86_400
+    """A conversation without a message for this long is forgotten."""
+    conversation_max_pending: Count = 100
+    """Unanswered messages in one conversation; more are refused with 429."""
     callback_hmac_secret: SigningSecret | None = None
     """Signs the default tenant's callbacks: `whsec_` + base64, or any text. Unset: one is generated and kept."""
     callback_max_retries: Annotated[int | None, Field(ge=1, le=1000)] = None
@@ -117,60 +115,62 @@ class Settings(BaseModel):
     """How long a whole callback attempt may take."""
     callback_allowed_networks: Networks = ()
     """Private networks that callbacks may reach, such as `10.0.0.0/8, fd00::/8`. On loopback, loopback is one."""
+    app_host: Host = "127.0.0.1"
+    """Address to listen on. Beyond loopback the service wants a key, or `AUTH_DISABLED=true`."""
+    app_port: Annotated[int, Field(ge=1, le=65535)] = 8080
+    """Port to listen on."""
     auth_token: HeaderSecret | None = None
     """One more key for clients, of the tenant `default`, besides those of `answerback keys create`."""
     auth_disabled: bool = False
     """Serve every client, without a key, on any address."""
     operator_token: HeaderSecret | None = None
     """One more operator key: it may use `/v1/keys` and ask for other tenants' lists by `?tenant=`."""
-    cors_allowed_origins: Origins = ()
-    """Origins whose pages may call the service from a browser, with a key, such as `https://shop.example`; `*`: all."""
-    trusted_proxies: Networks = ()
-    """Networks of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` count, such as `10.0.0.0/8`."""
     rate_limit: RateText = "60/minute"
     """Requests of one key (of one address without keys), such as `60/minute` or `1000/hour`; `0`: no limit."""
     max_body_bytes: Count = 1_048_576
     """The largest request body; OpenAI's routes take 32 MiB, if this is not more."""
-    mock_mode: bool = False
-    """Let the mock answer, whatever keys are set."""
-    mock_delay_seconds: Annotated[float, Field(ge=0, le=DAY, allow_inf_nan=False)] = 1
-    """How long the mock takes to answer."""
-    context_max_messages: CountOrZero = 20
-    """How many earlier messages of a conversation go to the LLM with the next one (two a turn)."""
-    context_max_tokens: CountOrZero = 8000
-    """About how many tokens go to the LLM, the new message included."""
-    context_ttl_seconds: Annotated[float, Field(gt=0, le=36_500 * DAY, allow_inf_nan=False)] = 86_400
-    """A conversation without a message for this long is forgotten."""
-    cache_ttl: Seconds = 300
-    """How long the list of models is kept, in seconds."""
-    cache_maxsize: Count = 128
-    """Accepted from the `.env` of earlier services and ignored: the list of models is cached whole."""
-    benchmarks_dir: Path = Path("benchmarks")
-    """Where benchmarks leave their CSV files."""
-    logs_dir: Path | None = None
-    """Where the log is also written, to `answerback.log`. Unset: standard output only."""
-    log_level: Level = "INFO"
-    """`DEBUG`, `INFO`, `WARNING`, `ERROR` or `CRITICAL`."""
-    log_format: Format = "text"
-    """`text`, or `json` for JSON lines."""
-    retention_days: Annotated[float, Field(gt=0, le=36_500, allow_inf_nan=False)] = 30
-    """How long ended jobs, questions, stored responses and files of benchmarks are kept."""
+    cors_allowed_origins: Origins = ()
+    """Origins whose pages may call the service from a browser, with a key, such as `https://shop.example`; `*`: all."""
+    trusted_proxies: Networks = ()
+    """Networks of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` count, such as `10.0.0.0/8`."""
+    llm_api_url: ReviewUrl | None = None
+    """The LLM that answers reviews by webhook. Unset: the chat provider answers them."""
+    llm_api_key: HeaderSecret | None = None
+    """Sent to that LLM as `Authorization: Bearer`."""
+    llm_callback_timeout_seconds: Seconds = 3600
+    """How long that LLM may take to call back."""
+    public_base_url: ServiceUrl = Field(default_factory=lambda given: f"http://localhost:{given['app_port']}")
+    """How that LLM reaches this service, and where inboxes are; the same for workers. Unset: this host, `APP_PORT`."""
+    enable_simulation: bool = False
+    """Offer `POST /simulate-llm/{job_id}`, which answers in place of that LLM."""
+    redis_url: RedisUrl | None = None
+    """Shares rate limits and conversation windows between processes: `redis://host:6379/0`. Unset: each has its own."""
+    celery_broker_url: BrokerUrl | None = None
+    """Notifies workers: `redis://host:6379/1`, `amqp://user:password@host//`. Unset: PostgreSQL does, if used."""
     worker_concurrency: Annotated[int, Field(ge=1, le=100_000)] = 1000
     """The most jobs in flight in one process; likewise callbacks."""
     tenant_slot_factor: Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)] = 4
     """A tenant gets another slot (job, callback, lookup, file) while it has fewer than this times the free ones."""
-    worker_metrics_port: Annotated[int | None, Field(ge=1, le=65535)] = None
-    """Port on `APP_HOST` where a worker serves Prometheus metrics, without a key. Unset: nowhere."""
     lease_seconds: Annotated[float, Field(ge=1, le=DAY, allow_inf_nan=False)] = 60
     """How long a claimed job is held without a heartbeat."""
-    conversation_max_pending: Count = 100
-    """Unanswered messages in one conversation; more are refused with 429."""
+    job_deadline_seconds: Seconds = 86_400
+    """A job not answered by then ends as `expired`."""
     max_queued_jobs_per_tenant: Count = 100_000
     """Unanswered messages of one tenant; more are refused with 429."""
     max_queued_jobs: Count = 1_000_000
     """Unanswered jobs in all; more are refused with 503."""
-    job_deadline_seconds: Seconds = 86_400
-    """A job not answered by then ends as `expired`."""
+    worker_metrics_port: Annotated[int | None, Field(ge=1, le=65535)] = None
+    """Port on `APP_HOST` where a worker serves Prometheus metrics, without a key. Unset: nowhere."""
+    log_level: Level = "INFO"
+    """`DEBUG`, `INFO`, `WARNING`, `ERROR` or `CRITICAL`."""
+    log_format: Format = "text"
+    """`text`, or `json` for JSON lines."""
+    logs_dir: Path | None = None
+    """Where the log is also written, to `answerback.log`. Unset: standard output only."""
+    benchmarks_dir: Path = Path("benchmarks")
+    """Where benchmarks leave their CSV files."""
+    retention_days: Annotated[float, Field(gt=0, le=36_500, allow_inf_nan=False)] = 30
+    """How long ended jobs, questions, stored responses and files of benchmarks are kept."""
 
     @model_validator(mode="before")
     @classmethod

@@ -7,7 +7,6 @@ from typing import NamedTuple
 from pydantic import SecretStr
 
 from answerback.settings import Settings
-from answerback.settings.groups import GROUPS
 
 HEAD = "# Uncomment what you change in .env. The environment wins over it; blank means not set.\n"
 
@@ -20,9 +19,28 @@ class Described(NamedTuple):
     description: str
 
 
+GROUPS: Mapping[str, str] = {
+    "openrouter_api_key": "The five that matter first",
+    "openrouter_base_url": "The provider",
+    "max_retries": "Retries of synchronous calls",
+    "context_max_messages": "Conversations",
+    "callback_hmac_secret": "Callbacks",
+    "app_host": "Addresses, keys and limits",
+    "llm_api_url": "Reviews",
+    "redis_url": "Jobs and workers",
+    "log_level": "Logs, files and retention",
+}
+"""The titles of groups, by their first settings."""
+
+
 def by_group() -> Mapping[str, Sequence[Described]]:
     """Every setting, by the title of its group."""
-    return {title: [_described(name) for name in names] for title, names in GROUPS.items()}
+    groups: list[tuple[str, list[Described]]] = []
+    for name in Settings.model_fields:
+        if name in GROUPS:
+            groups.append((GROUPS[name], []))
+        groups[-1][1].append(_described(name))
+    return dict(groups)
 
 
 def describe() -> Sequence[Described]:
