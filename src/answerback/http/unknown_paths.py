@@ -13,23 +13,14 @@ MAX_COMPARED = 64
 
 BASE_URL = "the base URL of an OpenAI client ends in /v1, once"
 NOT_OFFERED: Mapping[str, str] = {
-    "assistants": "assistants",
+    **{name: name for name in ("assistants", "batches", "containers", "engines", "evals", "files", "images")},
+    **{name: name for name in ("moderations", "threads", "uploads", "videos")},
     "audio": "speech and transcription",
-    "batches": "batches",
-    "containers": "containers",
-    "engines": "engines",
-    "evals": "evals",
-    "files": "files",
     "fine_tuning": "fine-tuning",
-    "images": "images",
     "messages": "Anthropic's messages",
-    "moderations": "moderations",
     "organization": "OpenAI's administration",
     "realtime": "real-time sessions",
-    "threads": "threads",
-    "uploads": "uploads",
     "vector_stores": "vector stores",
-    "videos": "videos",
 }
 """What clients of this protocol ask for below `/v1`, by the first segment. A route of ours comes first."""
 OLLAMA: Mapping[str, str] = {
