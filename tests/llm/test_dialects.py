@@ -7,7 +7,7 @@ import pytest
 from vendors import EXAMPLES, Example, error
 
 from answerback.kernel.waits import wait_in_text
-from answerback.llm.answers.completions import decode
+from answerback.llm.answers.odd_json import decode
 from answerback.llm.errors.dialects import BLOCKED, BROKEN, NOTHING_THERE, OTHERWISE, TABLE, classify
 from answerback.llm.errors.error_bodies import read_error
 from answerback.llm.errors.meaning import Meaning, Row

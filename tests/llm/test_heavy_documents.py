@@ -6,8 +6,8 @@ import pytest
 
 from answerback.kernel.heavy import HEAVY_BYTES
 from answerback.kernel.json import Json
-from answerback.llm.answers.completions import Mended, decode
 from answerback.llm.answers.conforming import conforming_whole
+from answerback.llm.answers.odd_json import Mended, decode
 
 FILLER = b'"filler": "%b"' % (b"x" * HEAVY_BYTES)
 DEEP = b"[" * 250 + b"]" * 250

@@ -11,8 +11,9 @@ from answerback.kernel.heavy import HeavyWork
 from answerback.kernel.json import Json, encoded, encoded_strictly
 from answerback.kernel.provider_error import ProviderError
 from answerback.llm.adaptation import STREAM_OPTIONS, Adaptations, Change, change_after, changed
-from answerback.llm.answers import completions, embeddings
+from answerback.llm.answers import embeddings
 from answerback.llm.answers.documents import read_completion
+from answerback.llm.answers.odd_json import decode
 from answerback.llm.answers.streams import chunks
 from answerback.llm.answers.tool_calls import names_of_tools
 from answerback.llm.errors.failures import read_document
@@ -137,7 +138,7 @@ class OpenAICompatible:
             body = await response.read()
         finally:
             response.close()
-        listed = completions.decode(body)
+        listed = decode(body)
         if not 200 <= response.status < 300 or not isinstance(listed, list):
             listed = read_document(response, body, self._now())
         complete = isinstance(listed, dict) and listed.get("has_more") is False

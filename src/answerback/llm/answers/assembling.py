@@ -8,6 +8,7 @@ from answerback.kernel.json import Json
 from answerback.llm.answers import completions
 from answerback.llm.answers.finish_reasons import Finish, classify
 from answerback.llm.answers.heads import COMPLETION
+from answerback.llm.answers.odd_json import Mended
 from answerback.llm.answers.progress import ANSWER
 from answerback.llm.model import Chunk
 from answerback.llm.transport import MAX_RESPONSE_BYTES
@@ -39,9 +40,9 @@ class Assembly:
             if self._several or index == ANSWER:
                 self._join(self._choices.setdefault(index if isinstance(index, int) else 0, {"index": index}), choice)
 
-    def completion(self) -> completions.Mended:
+    def completion(self) -> Mended:
         choices = [_joined(self._choices[index]) for index in sorted(self._choices)]
-        return completions.Mended({**self._document, "object": COMPLETION, "choices": choices})
+        return Mended({**self._document, "object": COMPLETION, "choices": choices})
 
     def _join(self, whole: dict[str, Json], choice: Mapping[str, Json]) -> None:
         whole["message"] = self._merge(whole.get("message"), choice.get("delta") or {}, "message")

@@ -1,7 +1,7 @@
 """Errors that say that there is none: some gateways put one beside every answer."""
 
 from answerback.kernel.json import Json
-from answerback.llm.answers.completions import Mended
+from answerback.llm.answers.odd_json import Mended
 
 _WORDS = frozenset({"", "0", "200", "ok", "success", "succeeded", "none", "null"})
 

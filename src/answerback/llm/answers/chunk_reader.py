@@ -17,6 +17,7 @@ from answerback.llm.answers.events import Sign, apart, error_of, read_event
 from answerback.llm.answers.filler import Filler, TooMuchFiller
 from answerback.llm.answers.finish_reasons import reason_of
 from answerback.llm.answers.heads import CHUNK, Head
+from answerback.llm.answers.odd_json import Mended, decode
 from answerback.llm.answers.pieces import TextPieces
 from answerback.llm.answers.progress import ANSWER, Progress, says
 from answerback.llm.answers.sse import Event, EventParser, EventTooLarge
@@ -88,7 +89,7 @@ class ChunkReader:
     def read_whole(self, body: bytes) -> Iterator[Chunk]:
         """The chunks of a body that begins with JSON: a completion, whatever follows it, or JSON lines. There are none
         where it is neither, or where it is an error. Raises ProviderError."""
-        document = completions.decode(body)
+        document = decode(body)
         if document is None:
             for at in range(0, len(body), READ_BYTES):
                 yield from self.read(body[at : at + READ_BYTES])
@@ -148,7 +149,7 @@ class ChunkReader:
         if (usage := usage_of(document)) is None:
             return None
         self.counted = True
-        return _made(b"", self._head.conforming(completions.Mended({**document, "choices": []})), "", None, usage)
+        return _made(b"", self._head.conforming(Mended({**document, "choices": []})), "", None, usage)
 
     def _released(self, chunk: Chunk) -> Sequence[Chunk]:
         """The chunks that can be sent once this one has come."""
@@ -198,7 +199,7 @@ class ChunkReader:
             for calls in self._calls.values():
                 calls.check_whole()
         if joinable != document["choices"]:
-            document = completions.Mended({**document, "choices": joinable})
+            document = Mended({**document, "choices": joinable})
         return _made(data, document, text, finish_word(choices if self._several else of_answer), usage)
 
     def _ordinary(self, data: bytes, document: dict[str, Json], usage: Usage | None) -> Chunk:
@@ -237,7 +238,7 @@ def _text(choices: Sequence[Mapping[str, Json]]) -> str:
 def _made(
     data: bytes, document: Mapping[str, Json], text: str, finish_reason: str | None, usage: Usage | None
 ) -> Chunk:
-    if isinstance(document, completions.Mended):
+    if isinstance(document, Mended):
         data = json.dumps(document).encode()
     return Chunk(data, document, text, finish_reason, usage)
 

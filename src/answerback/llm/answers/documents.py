@@ -16,6 +16,7 @@ from answerback.llm.answers.conforming import conforming_whole
 from answerback.llm.answers.finish_reasons import check_end, reason_of
 from answerback.llm.answers.framing import is_event_stream
 from answerback.llm.answers.heads import COMPLETION, Head
+from answerback.llm.answers.odd_json import Mended, decode
 from answerback.llm.answers.sse import first_data
 from answerback.llm.answers.streams import chunks, in_turn
 from answerback.llm.errors.error_bodies import read_error
@@ -48,7 +49,7 @@ async def _read_document(
     response: OpenResponse, body: bytes, broken: ProviderError | None, now: Callable[[], int], expected: Expected
 ) -> tuple[bytes, dict[str, Json]]:
     good = 200 <= response.status < 300
-    document = completions.decode(body) if good else None
+    document = decode(body) if good else None
     if isinstance(document, dict):
         document = completions.without_nulls(without_blank_error(document))
     if isinstance(document, dict) and document.get("choices") and not document.get("error"):
@@ -75,7 +76,7 @@ def _conforming(
     """The completion as it came, unless OpenAI's clients could not read it."""
     document = _readable(document, Head(COMPLETION, expected.model, now))
     _check(document, now)
-    if isinstance(document, completions.Mended):
+    if isinstance(document, Mended):
         return json.dumps(document).encode(), document
     # OpenAI's SDK for Node cannot parse a byte order mark.
     return body.removeprefix(BOM_UTF8), document
@@ -91,7 +92,7 @@ def _readable(document: dict[str, Json], head: Head) -> dict[str, Json]:
             # The first one is the answer.
             readable.sort(key=lambda each: each["index"])
         if readable != choices:
-            return completions.Mended({**document, "choices": readable})
+            return Mended({**document, "choices": readable})
     return document
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from answerback.kernel.heavy import HEAVY_BYTES, HeavyWork
 from answerback.kernel.json import Json
 from answerback.llm.answers import completions
+from answerback.llm.answers.odd_json import Mended
 from answerback.llm.errors.failures import read_document
 from answerback.llm.transport import OpenResponse
 
@@ -47,7 +48,7 @@ async def _without_numbers(body: bytes) -> bytes:
 def check(document: Mapping[str, Json]) -> None:
     """Raises ProviderError for a document without vectors, or with a vector that is none."""
     data = document.get("data")
-    if isinstance(document, completions.Mended):
+    if isinstance(document, Mended):
         raise completions.invalid("holds NaN or an infinite number, which JSON does not know")
     if not isinstance(data, list) or not data or not all(isinstance(each, dict) for each in data):
         raise completions.invalid("holds no embeddings")

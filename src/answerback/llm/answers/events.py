@@ -5,7 +5,8 @@ import re
 from enum import Enum, auto
 
 from answerback.kernel.json import Json
-from answerback.llm.answers.completions import check_values, decode
+from answerback.llm.answers.completions import check_values
+from answerback.llm.answers.odd_json import decode
 from answerback.llm.answers.sse import Event
 
 LIVENESS_WORDS = frozenset({"ping", "heartbeat", "keepalive", "keep-alive", "keep_alive"})

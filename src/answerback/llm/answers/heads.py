@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Callable, Mapping
 
 from answerback.kernel.json import Json
-from answerback.llm.answers.completions import Mended
+from answerback.llm.answers.odd_json import Mended
 from answerback.llm.answers.usage_fields import conforming_usage
 
 COMPLETION = "chat.completion"

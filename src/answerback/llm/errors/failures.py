@@ -15,8 +15,9 @@ from answerback.kernel.provider_error import ProviderError
 from answerback.kernel.waits import clock_of, parse_retry_after, sane, wait_in_text
 from answerback.llm.answers import finish_reasons
 from answerback.llm.answers.blank_errors import is_error
-from answerback.llm.answers.completions import decode, invalid
+from answerback.llm.answers.completions import invalid
 from answerback.llm.answers.finish_reasons import Finish
+from answerback.llm.answers.odd_json import decode
 from answerback.llm.errors.dialects import LONGEST_SENTENCE, WORDS, classify
 from answerback.llm.errors.error_bodies import ErrorBody, read_error
 from answerback.llm.errors.meaning import NO_STATUS, Meaning, Row
