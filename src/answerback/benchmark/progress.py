@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from answerback.benchmark.model import Run
 from answerback.benchmark.run import OnRun
 from answerback.http.codes import RESULTS_UNWRITABLE
+from answerback.http.errors import ErrorContent
 from answerback.http.sse import error_event, named_event
 from answerback.kernel.errors import ResultsUnwritable
 
@@ -35,7 +36,7 @@ async def _from(first: bytes, events: AsyncGenerator[bytes, None]) -> AsyncGener
             async for event in events:
                 yield event
         except ResultsUnwritable as error:
-            yield error_event(*RESULTS_UNWRITABLE, str(error))
+            yield error_event(ErrorContent(*RESULTS_UNWRITABLE, str(error)))
 
 
 async def _events(measure: Measure, calls: int) -> AsyncGenerator[bytes, None]:

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from typing import Protocol
 
 from answerback.chat.ends import HeldEnds
+from answerback.http.errors import ErrorContent
 from answerback.http.openai_errors import openai_problem
 from answerback.http.sse import DONE, data_event
 from answerback.kernel.json import Json
@@ -55,9 +56,9 @@ def _event(chunk: Chunk, include_usage: bool) -> bytes:
     return data_event(chunk.data if has_none else _without_usage(chunk, include_usage))
 
 
-def error_chunk(status: int, code: str, message: str, param: str | None = None) -> bytes:
+def error_chunk(content: ErrorContent) -> bytes:
     """The last event of a stream that broke."""
-    return data_event(openai_problem(status, code, message, param))
+    return data_event(openai_problem(content.status, content.code, content.message, content.param))
 
 
 def _counts(counted: Chunk) -> bytes | dict[str, Json]:

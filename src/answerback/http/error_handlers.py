@@ -1,6 +1,7 @@
 """Every error of the application as the response of its route."""
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
@@ -20,7 +21,7 @@ from answerback.http.errors import RETRY_AFTER, ErrorContent, ErrorRenderer, Inv
 from answerback.http.plain_words import plain_errors
 from answerback.http.request_log import ERROR_CODE
 from answerback.http.unknown_paths import Signposts
-from answerback.http.upstream import code_of, headers_of, message_of, status_of
+from answerback.http.upstream import content_of_failure
 from answerback.kernel.errors import Refusal, ResultsUnwritable, StorageUnavailable
 from answerback.kernel.provider_error import ProviderError
 
@@ -114,13 +115,10 @@ class ErrorHandlers:
         return self._renderers.render(request.scope, content_of(refusal))
 
     def _upstream_failed(self, request: Request, error: ProviderError) -> Response:
-        status = status_of(error)
-        if status == HTTPStatus.NOT_FOUND and self._renderers.of(request.scope) is problem:
+        content = content_of_failure(error, operator=is_operator(request))
+        if content.status == HTTPStatus.NOT_FOUND and self._renderers.of(request.scope) is problem:
             # OpenAI's clients know a 404 for a model; on our own routes it would be a path.
-            status = HTTPStatus.BAD_REQUEST
-        message = message_of(error, operator=is_operator(request))
-        headers, param = headers_of(error), error.failure.param
-        content = ErrorContent(status, code_of(error), message, headers=headers, param=param)
+            content = replace(content, status=HTTPStatus.BAD_REQUEST)
         return self._renderers.render(request.scope, content)
 
     def _unavailable(self, request: Request, _: StorageUnavailable) -> Response:

@@ -2,8 +2,8 @@
 stream; a stream that breaks ends with an error event, or its connection is cut."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
-from typing import Any, Protocol
+from collections.abc import AsyncGenerator, Callable, Mapping
+from typing import Any, Protocol, TypeAlias
 
 from pydantic import BaseModel
 from starlette.responses import Response
@@ -11,8 +11,9 @@ from starlette.types import Message, Receive, Scope, Send
 
 from answerback.http.codes import STOPPING
 from answerback.http.disconnect import ClientGone, while_connected
+from answerback.http.errors import ErrorContent
 from answerback.http.request_log import ERROR_CODE
-from answerback.http.upstream import code_of, status_of
+from answerback.http.upstream import content_of_failure
 from answerback.kernel.json import encoded
 from answerback.kernel.provider_error import ProviderError
 
@@ -42,10 +43,8 @@ class Aborted(Exception):
 STOPPED = "the service is stopping: this answer is not whole, ask again"
 
 
-class RenderErrorEvent(Protocol):
-    """The last event of a stream that broke, in its router's format. `param` is the one that a provider refused."""
-
-    def __call__(self, status: int, code: str, message: str, param: str | None = None, /) -> bytes: ...
+RenderErrorEvent: TypeAlias = Callable[[ErrorContent], bytes]
+"""Makes the last event of a stream that broke, in its router's format."""
 
 
 def data_event(value: Any) -> bytes:
@@ -64,9 +63,9 @@ def named_event(name: str, value: Any) -> bytes:
     return b"event: %b\ndata: %b\n\n" % (name.encode(), data)
 
 
-def error_event(_: int, code: str, message: str, __: str | None = None) -> bytes:
+def error_event(content: ErrorContent) -> bytes:
     """The RenderErrorEvent of our own streams: `event: error`, `{"error": {"code", "message"}}`."""
-    return b"event: error\n" + data_event({"error": {"code": code, "message": message}})
+    return b"event: error\n" + data_event({"error": {"code": content.code, "message": content.message}})
 
 
 class Text(Protocol):
@@ -145,21 +144,18 @@ class StreamedResponse(Response):
                     self._comments.end()
                 await self._pieces.aclose()
         except ProviderError as error:
-            failure = error.failure
-            scope[ERROR_CODE] = code_of(error)
-            await self._break(send, status_of(error), code_of(error), failure.message, failure.param)
+            await self._break(scope, send, content_of_failure(error))
         except asyncio.CancelledError:
             if not self._started:
                 raise
             # The server stops, and its grace period for this stream is over.
-            scope[ERROR_CODE] = STOPPING.code
-            await self._break(send, *STOPPING, STOPPED)
+            await self._break(scope, send, ErrorContent(*STOPPING, STOPPED))
 
-    async def _break(self, send: Send, status: int, code: str, message: str, param: str | None = None) -> None:
+    async def _break(self, scope: Scope, send: Send, content: ErrorContent) -> None:
+        scope[ERROR_CODE] = content.code
         if self._render_error is None:
             raise Aborted
-        last = self._render_error(status, code, message, param)
-        await send({"type": "http.response.body", "body": last, "more_body": False})
+        await send({"type": "http.response.body", "body": self._render_error(content), "more_body": False})
 
     async def _send(self, send: Send) -> None:
         self._started = True

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 
+from answerback.http.errors import ErrorContent
 from answerback.kernel.errors import UNUSABLE, ErrorCode
 from answerback.kernel.provider_error import ProviderError
 
@@ -32,10 +33,13 @@ def code_of(error: ProviderError) -> str:
     return error.failure.upstream_code or error.failure.code.value
 
 
-def message_of(error: ProviderError, *, operator: bool) -> str:
-    """What went wrong; operators see of which provider, but for a refusal of their own request."""
-    refused = error.failure.code is ErrorCode.UPSTREAM_REFUSED and status_of(error) < 500
-    return error.for_operator if operator and not refused else error.failure.message
+def content_of_failure(error: ProviderError, *, operator: bool = False) -> ErrorContent:
+    """What the response to a failure says; operators see of which provider it is, but for a refusal of their own
+    request."""
+    status, failure = status_of(error), error.failure
+    refused = failure.code is ErrorCode.UPSTREAM_REFUSED and status < 500
+    message = error.for_operator if operator and not refused else failure.message
+    return ErrorContent(status, code_of(error), message, headers=headers_of(error), param=failure.param)
 
 
 def headers_of(error: ProviderError) -> dict[str, str]:

@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import aclosing
 from dataclasses import replace
 
+from answerback.http.errors import ErrorContent
 from answerback.http.sse import DONE
 from answerback.kernel.clock import Clock
 from answerback.kernel.json import Json
@@ -73,9 +74,10 @@ class Answering:
         yield self._encoded({"type": f"response.{body['status']}", "response": body})
         yield DONE
 
-    def failed(self, status: int, code: str, message: str, param: str | None = None) -> bytes:
+    def failed(self, content: ErrorContent) -> bytes:
         """The last event of a response that broke: with what came, and not stored."""
-        error: dict[str, Json] = {"code": error_code(status, code, param), "message": message, "type": code}
+        code, param = error_code(content.status, content.code, content.param), content.param
+        error: dict[str, Json] = {"code": code, "message": content.message, "type": content.code}
         if param is not None:
             error["param"] = param
         self._at = replace(self._at, status="failed", output=self._answer.output, error=error)
