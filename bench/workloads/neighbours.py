@@ -8,8 +8,8 @@ from typing import Any
 import aiohttp
 
 from answerback.testing.ports import HOST
-from bench.neighbours.crowds import SCENES, Scene
 from bench.neighbours.doubles import Doubles
+from bench.neighbours.loads import SCENES, Scene
 from bench.neighbours.tenant import Tenant, latencies, p99
 from bench.stage import Stage
 from bench.systems import KEY, answerback, worker
@@ -49,7 +49,7 @@ async def _play(stage: Stage, scene: Scene, database: str) -> tuple[list[float],
 
                 await latencies(act, acts // 4, scene.rate)
                 alone = await latencies(act, acts, scene.rate)
-                async with scene.crowd(big, doubles):
+                async with scene.load(big, doubles):
                     await asyncio.sleep(SETTLE_SECONDS)
                     return alone, await latencies(act, acts, scene.rate)
 

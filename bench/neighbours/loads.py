@@ -1,4 +1,4 @@
-"""What a big tenant does while a small one is measured: one crowd for each pool that all share."""
+"""What a big tenant does while a small one is measured: one load for each pool that all share."""
 
 import asyncio
 import contextlib
@@ -10,7 +10,7 @@ from typing import TypeAlias
 from bench.neighbours.doubles import Doubles
 from bench.neighbours.tenant import Tenant
 
-Crowd: TypeAlias = Callable[[Tenant, Doubles], AbstractAsyncContextManager[None]]
+Load: TypeAlias = Callable[[Tenant, Doubles], AbstractAsyncContextManager[None]]
 
 SLOW_JOBS, SLOW_LLM_MS = 20_000, 10_000
 SLOW_FILES = 1_000
@@ -103,10 +103,10 @@ async def _again(act: Callable[[], Awaitable[None]], times: int = 1) -> AsyncIte
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A crowd, what the small tenant does beside it, and what the service is set to."""
+    """A load, what the small tenant does beside it, and what the service is set to."""
 
     name: str
-    crowd: Crowd
+    load: Load
     act: Callable[[Tenant], Awaitable[None]]
     rate: float = 15.0
     settings: Mapping[str, str] = field(default_factory=dict)
