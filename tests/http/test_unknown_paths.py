@@ -34,6 +34,7 @@ async def test_a_404_names_what_was_meant(path: Path) -> None:
         "/v1/assistants": "assistants are not offered here",
         "/v1/images/generations": "images are not offered here",
         "/v1/conversations/conv_1/members": "there is no such path; '/docs' lists what there is",
+        "/v1/threads": "POST /v1/responses",
         "/wp-login.php": "'/docs' lists what there is",
         "/" + "a" * 5_000: "'/docs' lists what there is",
     }

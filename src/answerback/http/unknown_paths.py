@@ -23,6 +23,7 @@ NOT_OFFERED: Mapping[str, str] = {
     "vector_stores": "vector stores",
 }
 """What clients of this protocol ask for below `/v1`, by the first segment. A route of ours comes first."""
+OFFERED = "responses and chat completions are: POST /v1/responses, POST /v1/chat/completions"
 OLLAMA: Mapping[str, str] = {
     "/api/chat": "/v1/chat/completions",
     "/api/generate": "/v1/completions",
@@ -54,7 +55,7 @@ class Signposts:
                 return f"there is no such path; did you mean {_listed(methods)} {template}? {why}".rstrip()
         first = path.removeprefix("/v1").split("/")[1:2]
         if first and (name := NOT_OFFERED.get(first[0])) is not None:
-            return f"{name} are not offered here; chat completions are: POST /v1/chat/completions; {ELSEWHERE}"
+            return f"{name} are not offered here; {OFFERED}; {ELSEWHERE}"
         near = get_close_matches(path.lower(), self._paths, 1, 0.75) if len(path) <= MAX_COMPARED else []
         if near:
             return f"there is no such path; did you mean {_listed(self.methods(near[0]))} {near[0]}?"
