@@ -244,7 +244,7 @@ def _routers_of_webhooks(service: Service, idempotent: Idempotent) -> tuple[APIR
     return (
         webhooks.router(service.stores.deliveries, service.notifier, log, asked, idempotent),
         receiver_routes.router(own.receivers, authenticator.polling_tenant_or_asked, asked),
-        endpoint_routes.router(own.endpoints, authenticator.tenant, idempotent),
+        endpoint_routes.router(own.endpoints, authenticator.tenant, authenticator.polling_tenant, idempotent),
         secret_routes.router(own.secrets, authenticator.tenant, idempotent),
     )
 

@@ -46,14 +46,14 @@ def router(catalog: Catalog, authenticator: Authenticator) -> APIRouter:
 
     @router.get("/models", summary="List models, as OpenAI's", response_model=ModelList, responses=MODELS_ERRORS)
     async def list_models(request: Request) -> Response:
-        """What the provider offers; kept for `CACHE_TTL` seconds."""
-        await authenticator.tenant(request)
+        """What the provider offers; kept for `CACHE_TTL` seconds. Counts against no rate."""
+        await authenticator.polling_tenant(request)
         return respond(200, ModelList.model_validate({"data": await catalog.list()}, from_attributes=True))
 
     @router.get("/models/{model_id:path}", summary="One model", response_model=ModelBody, responses=MODEL_ERRORS)
     async def get_model(request: Request, model_id: ModelId) -> Response:
-        """A slash in the id may be written as it is, or as `%2F`."""
-        await authenticator.tenant(request)
+        """A slash in the id may be written as it is, or as `%2F`. Counts against no rate."""
+        await authenticator.polling_tenant(request)
         if (model := await catalog.find(model_id)) is not None:
             return respond(200, ModelBody.model_validate(model, from_attributes=True))
         raise ModelNotFound(f"there is no model {model_id!r}; GET /v1/models lists them")

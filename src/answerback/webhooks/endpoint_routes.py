@@ -101,11 +101,11 @@ class Endpoints:
                 raise refusal.named("url") from None
 
 
-def router(endpoints: Endpoints, tenant_of: TenantOf, idempotent: Idempotent) -> APIRouter:
-    """`/v1/webhook_endpoints…` and `/v1/webhook_event_types`."""
+def router(endpoints: Endpoints, tenant_of: TenantOf, polling_tenant_of: TenantOf, idempotent: Idempotent) -> APIRouter:
+    """`/v1/webhook_endpoints…` and `/v1/webhook_event_types`. `polling_tenant_of` counts no request."""
     routes = APIRouter(prefix="/v1", tags=["openai"], route_class=OpenAIRoute)
     _add_create(routes, endpoints, tenant_of, idempotent)
-    _add_reads(routes, endpoints, tenant_of)
+    _add_reads(routes, endpoints, polling_tenant_of)
     _add_changes(routes, endpoints, tenant_of, idempotent)
     _add_rotate(routes, endpoints, tenant_of, idempotent)
     _add_test(routes, endpoints, tenant_of)
@@ -150,7 +150,7 @@ def _add_reads(routes: APIRouter, endpoints: Endpoints, tenant_of: TenantOf) -> 
         request: Request, after: After = None, limit: Limit = DEFAULT_PAGE_SIZE, order: Order = "desc"
     ) -> Response:
         """The newest first, or with `order=asc` the oldest. A page begins behind its `after` also where that was
-        deleted meanwhile."""
+        deleted meanwhile. Counts against no rate."""
         tenant_id = await tenant_of(request)
         most = limit or DEFAULT_PAGE_SIZE
         found = await endpoints.store.list_endpoints(tenant_id, after, most + 1, newest_first=order != "asc")
@@ -163,7 +163,7 @@ def _add_reads(routes: APIRouter, endpoints: Endpoints, tenant_of: TenantOf) -> 
         responses=_ONE_ERRORS,
     )
     async def get_webhook_endpoint(request: Request, webhook_endpoint_id: EndpointId) -> Response:
-        """Of its secret only the last characters."""
+        """Of its secret only the last characters. Counts against no rate."""
         tenant_id = await tenant_of(request)
         return respond(200, endpoint_body(await endpoints.store.get_endpoint(tenant_id, webhook_endpoint_id)))
 
@@ -175,7 +175,8 @@ def _add_reads(routes: APIRouter, endpoints: Endpoints, tenant_of: TenantOf) -> 
     )
     async def list_webhook_event_types(request: Request) -> Response:
         """`response.*` and `batch.*` are OpenAI's, `message.*` are the ends of `POST /webhook`, `review.*` those of
-        `POST /v1/reviews`. Of `batch.*` none occurs yet: there are no batches here."""
+        `POST /v1/reviews`. Of `batch.*` none occurs yet: there are no batches here. Counts against no
+        rate."""
         await tenant_of(request)
         return respond(200, EventTypeList(data=endpoints.types.names))
 
