@@ -9,7 +9,7 @@ from scripting import ask, read
 
 from answerback.kernel.heavy import HeavyWork
 from answerback.kernel.provider_error import ProviderError
-from answerback.llm.adaptation import MOST_MODELS, Adaptations, Change
+from answerback.llm.adaptation import MOST_MODELS, SETTINGS, Adaptations, Change
 from answerback.llm.instructions import IN_PLACE
 from answerback.llm.model import ChatRequest
 from answerback.llm.openai_compatible import OpenAICompatible
@@ -235,6 +235,55 @@ def test_however_many_models_are_named_memory_stays_small() -> None:
         if "max_tokens" not in adaptations.known(f"m{n}", {"max_tokens": 1}, frozenset())
     ]
     assert kept == list(range(MOST_MODELS, 2 * MOST_MODELS))
+
+
+class TestSettings:
+    """Fields that clients send with every request, as Codex does."""
+
+    @pytest.mark.parametrize(
+        ("field", "status", "body"),
+        [
+            ("reasoning_effort", 400, {"error": {"message": "property 'reasoning_effort' is unsupported"}}),
+            ("verbosity", 400, {"error": {"message": "Unrecognized request argument supplied: verbosity"}}),
+            ("parallel_tool_calls", 400, {"error": {"message": 'Unknown name "parallelToolCalls": no such field.'}}),
+            ("user", 422, {"detail": [{"type": "extra_forbidden", "loc": ["body", "user"], "msg": "Extra inputs"}]}),
+        ],
+    )
+    async def test_one_that_a_model_does_not_know_is_left_out_from_then_on(
+        self, llm: FakeLLM, provider: OpenAICompatible, field: str, status: int, body: Any
+    ) -> None:
+        llm.then(refusal(status, body))
+        asked = ChatRequest({"messages": MESSAGES, "model": "m", field: "x"}, 10, optional=SETTINGS)
+
+        replies = [await provider.send(asked) for _ in range(2)]
+
+        assert [field in call.body for call in llm.calls] == [True, False, False]
+        assert [reply.left_out for reply in replies] == [{field}] * 2
+
+    async def test_several_may_be_refused_one_after_the_other(self, llm: FakeLLM, provider: OpenAICompatible) -> None:
+        llm.then(*(refusal(400, {"error": {"message": f"unknown field {field}"}}) for field in sorted(SETTINGS)))
+        asked = ChatRequest({"messages": MESSAGES, "model": "m", **dict.fromkeys(SETTINGS, "x")}, 10, optional=SETTINGS)
+
+        assert (await provider.send(asked)).left_out == SETTINGS
+
+    @pytest.mark.parametrize(
+        "said",
+        [
+            "Unsupported value: 'reasoning_effort' does not support 'minimal'. Supported values are: 'low', 'high'.",
+            "reasoning_effort must be one of none, default",
+            "no",
+        ],
+    )
+    async def test_a_value_that_is_refused_is_the_callers(
+        self, llm: FakeLLM, provider: OpenAICompatible, said: str
+    ) -> None:
+        llm.then(refusal(400, {"error": {"message": said}}))
+        body = {"messages": MESSAGES, "model": "m", "reasoning_effort": "minimal"}
+
+        with pytest.raises(ProviderError, match=said[:10]):
+            await provider.send(ChatRequest(body, 10, optional=SETTINGS))
+
+        assert llm.total == 1
 
 
 class TestThoughts:

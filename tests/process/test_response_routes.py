@@ -260,6 +260,46 @@ async def test_a_model_that_only_streams_answers_whole(sdk: openai.AsyncOpenAI, 
     assert (await sdk.responses.retrieve(response.id)).output == response.output
 
 
+@pytest.mark.parametrize("mode", ["chain", "conversation"])
+async def test_tools_among_the_items_are_offered_to_later_turns(
+    sdk: openai.AsyncOpenAI, llm: FakeLLM, mode: str
+) -> None:
+    tools: Any = {"type": "additional_tools", "role": "developer", "tools": [WEATHER]}
+    going_on: Any = {"conversation": (await sdk.conversations.create()).id} if mode == "conversation" else {}
+    said: Any = [tools, {"role": "user", "content": "first"}]
+    made = await sdk.responses.create(model="fake", input=said, **going_on)
+
+    llm.then(replies.message(None, "tool_calls", tool_calls=[PARIS]))
+    going_on = going_on or {"previous_response_id": made.id}
+    called = await sdk.responses.create(model="fake", input="weather?", **going_on)
+
+    assert [each["function"]["name"] for each in llm.calls[-1].body["tools"]] == ["weather"]
+    assert called.output[0].type == "function_call"
+    items = await sdk.responses.input_items.list(called.id, order="asc")
+    assert [item.type for item in items.data] == ["additional_tools", "message", "message", "message"]
+    if mode == "conversation":
+        kept: Any = sdk.conversations.items.list(going_on["conversation"], order="asc")
+        assert (await anext(aiter(kept))).type == "additional_tools"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_what_the_model_does_not_know_is_left_out_and_named(
+    http: aiohttp.ClientSession, llm: FakeLLM, stream: bool
+) -> None:
+    text = f"as Codex {stream}"
+    refusals = (replies.status(400, {"error": {"message": f"unknown field {each}"}}) for each in ("user", "verbosity"))
+    llm.on(text, *refusals, replies.echo())
+    asked = {"user": "u", "text": {"verbosity": "low"}, "reasoning": {"effort": "low"}, "stream": stream}
+
+    for _ in range(2):
+        async with http.post("/v1/responses", json={"model": text, "input": text, **asked}) as response:
+            assert response.status == 200
+            assert response.headers["x-answerback-ignored-parameters"] == "text.verbosity, user"
+
+    assert llm.count(text) == 4
+    assert llm.calls[-1].body["reasoning_effort"] == "low"
+
+
 async def test_items_are_referred_to_by_their_ids(sdk: openai.AsyncOpenAI, llm: FakeLLM) -> None:
     llm.on("refer to me", replies.message(None, "tool_calls", tool_calls=[PARIS]))
     first = await sdk.responses.create(model="fake", input="refer to me", tools=[WEATHER])

@@ -20,7 +20,7 @@ PIXEL = "data:image/png;base64,AAAA"
 
 def body(**given: Any) -> dict[str, Any]:
     request = asked({"model": "m", **given})
-    return chat_body(request, request.input, Toolbox.of(request.parameters))
+    return chat_body(request, request.input, Toolbox.of(request.parameters, request.input))
 
 
 def messages(*items: Any, **given: Any) -> list[Any]:
@@ -344,6 +344,9 @@ def test_parameters_have_the_names_of_chat_completions() -> None:
         ({"input": "x", "metadata": {"k" * 65: ""}}, "metadata", "invalid_value"),
         ({"input": "x", "metadata": {"k": "v" * 513}}, "metadata.k", "invalid_value"),
         ({"input": "x", "top_p": 1.5}, "top_p", "invalid_value"),
+        ({"input": "x", "presence_penalty": 2.1}, "presence_penalty", "invalid_value"),
+        ({"input": "x", "frequency_penalty": -99}, "frequency_penalty", "invalid_value"),
+        ({"input": "x", "presence_penalty": {}}, "presence_penalty", "invalid_type"),
         ({"input": "x", "moderation": {}}, "moderation", "unsupported_value"),
         (
             {"input": "x", "conversation": "conv_" + "0" * 32, "previous_response_id": "resp_1"},

@@ -85,7 +85,7 @@ def changed(request: dict[str, Any], place: Place, value: Any) -> dict[str, Any]
 
 def respond(body: dict[str, Any]) -> None:
     request = asked(body)
-    chat_body(request, request.input, Toolbox.of(request.parameters))
+    chat_body(request, request.input, Toolbox.of(request.parameters, request.input))
 
 
 def converse(body: dict[str, Any]) -> None:

@@ -62,3 +62,10 @@ def test_it_shows_what_was_asked() -> None:
     body = response_body(asked({"input": "hi", **given}), Progress("resp_1", 1_000, "m", "completed"), stored=True)
 
     assert {name: body[name] for name in given} == given
+
+
+@pytest.mark.parametrize(("status", "shown"), [("completed", 2), ("incomplete", None)])
+def test_only_one_that_is_completed_has_a_time_of_that(status: str, shown: int | None) -> None:
+    at = Progress("resp_1", 1_000, "m", status, completed_at=2_000)
+
+    assert response_body(asked({"input": "hi"}), at, stored=True)["completed_at"] == shown

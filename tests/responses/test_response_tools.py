@@ -6,7 +6,8 @@ import pytest
 
 from answerback.http.openai_errors import UnsupportedValue
 from answerback.kernel.errors import InvalidField
-from answerback.responses.tools import LONGEST_NAME, Tool, Toolbox
+from answerback.responses.tool_shapes import LONGEST_NAME
+from answerback.responses.tools import Tool, Toolbox
 
 FIND: Any = {"type": "function", "name": "find", "parameters": {"type": "object", "properties": {}}}
 SQL: Any = {"type": "custom", "name": "sql", "description": "Runs SQL."}

@@ -24,6 +24,9 @@ OF_OPENAI = frozenset({"prompt_cache_key", "safety_identifier", "service_tier"})
 TAKING_HOSTS = RENAMING_HOSTS | {"openrouter.ai"}
 """Upstreams that take them."""
 
+SETTINGS = frozenset({"reasoning_effort", "verbosity", "parallel_tool_calls", "user"})
+"""Fields that some models and servers do not know, and that clients send with every request, as Codex does."""
+
 INSTRUCTED_HOSTS = RENAMING_HOSTS
 """Upstreams that read instructions wherever they stand."""
 
@@ -31,12 +34,20 @@ _IN_MESSAGES = frozenset(SENT_BACK)
 """Optional fields that stand in the assistant's messages."""
 _OF_MESSAGES = _IN_MESSAGES | {IN_PLACE}
 
+_NEVER_GUESSED = OF_OPENAI | SETTINGS | {STREAM, STREAM_OPTIONS}
+"""Optional fields that are left out only where a refusal names them."""
+
 _ALIASES: Mapping[str, tuple[str, ...]] = {STREAM_OPTIONS: (STREAM_OPTIONS, "include_usage")}
 _UNSUPPORTED = re.compile(
     r"unsupported|not supported|unknown|unrecognized|unexpected|extra|not permitted|not allowed|does not support"
     r"|invalid parameter|max_?completion_?tokens",
     re.IGNORECASE,
 )
+
+_VALUE = re.compile(
+    r"unsupported.value|invalid.value|(supported|valid|allowed|accepted) values|one of|must be|should be", re.IGNORECASE
+)
+"""What a refusal of a value says, not of the field."""
 
 _NO_ARGUMENT = re.compile(r"unexpected keyword argument|extra inputs are not permitted", re.IGNORECASE)
 
@@ -90,16 +101,21 @@ def change_after(error: ProviderError, body: Mapping[str, Json], optional: froze
         return None
     said = " ".join(filter(None, (failure.param, failure.upstream_code, failure.message, error.reason)))
     for field in (*sorted(optional), MAX_TOKENS):
-        if _has(body, field) and any(_names(said, name) for name in _ALIASES.get(field, (field,))):
-            if field != MAX_TOKENS:
-                return Change(field, certain=True)
-            if MAX_COMPLETION_TOKENS not in body and _UNSUPPORTED.search(said):
-                return Change(field, certain=True)
+        named = _has(body, field) and any(_names(said, name) for name in _ALIASES.get(field, (field,)))
+        if named and _is_ours(field, body, said):
+            return Change(field, certain=True)
     if failure.code is not ErrorCode.UPSTREAM_REFUSED:
         return None
-    guesses = sorted(field for field in optional - {STREAM, STREAM_OPTIONS} - OF_OPENAI if field in body)
+    guesses = sorted(field for field in optional - _NEVER_GUESSED if field in body)
     # Some servers refuse a field without saying which.
     return Change(guesses[0], certain=False) if guesses else None
+
+
+def _is_ours(field: str, body: Mapping[str, Json], said: str) -> bool:
+    """Whether a field that is refused can be changed; a value is the caller's to mend."""
+    if field == MAX_TOKENS:
+        return MAX_COMPLETION_TOKENS not in body and _UNSUPPORTED.search(said) is not None
+    return field not in SETTINGS or (_UNSUPPORTED.search(said) is not None and _VALUE.search(said) is None)
 
 
 def _refuses(error: ProviderError) -> bool:

@@ -26,7 +26,7 @@ from answerback.llm.transport import Transport, json_headers
 TITLE = "Answerback"
 LIST_TIMEOUT = 20.0
 """Seconds for a list of models, and no more than connecting may take: a provider that is dead holds up no list."""
-MOST_CHANGES = 3
+MOST_CHANGES = 6
 """How many fields of one request may be refused, one after the other."""
 
 
@@ -100,6 +100,8 @@ class OpenAICompatible:
             else:
                 for change in changes:
                     self._adaptations.learn(model, change)
+                if request.optional:
+                    reply.left_out = request.optional & (request.body.keys() - asked.keys())
                 return reply
 
     async def _ask(self, body: dict[str, Json], request: ChatRequest, deadline: float, timeout: float) -> Reply:

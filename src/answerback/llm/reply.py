@@ -25,9 +25,11 @@ None."""
 class WholeReply:
     """A whole completion that `read_completion` has taken. `body` is the upstream's JSON, `document` the same decoded.
     `model` is the one that answered, or `asked_model` if the upstream does not name it. `finish_word` is the word for
-    the end of the first choice: OpenAI's, or the upstream's own one of unknown meaning."""
+    the end of the first choice: OpenAI's, or the upstream's own one of unknown meaning. `left_out` are fields of the
+    request that the upstream does not take."""
 
     def __init__(self, body: bytes, document: Mapping[str, Json], asked_model: str) -> None:
+        self.left_out: frozenset[str] = frozenset()
         self.body = body
         self.document = document
         self.model = name(document.get("model")) or asked_model
@@ -64,10 +66,11 @@ class StreamedReply:
 
     It ends only after a `finish_reason`, and raises ProviderError if it breaks. Its call ends `timeout` seconds after
     it began, even if the reader asks for no more chunks: a reader that stops cannot hold the call open. `model`,
-    `usage`, `finish` and the upstream's word for it are those that have come so far.
+    `usage`, `finish` and the upstream's word for it are those that have come so far. `left_out` as of a WholeReply.
     """
 
     def __init__(self, first: Chunk, rest: AsyncGenerator[Chunk, None], timeout: float, deadline: float) -> None:
+        self.left_out: frozenset[str] = frozenset()
         self._first: Chunk | None = first
         self._rest = rest
         self._timeout = timeout

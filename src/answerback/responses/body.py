@@ -59,7 +59,7 @@ def response_body(asked: Asked, at: Progress, *, stored: bool) -> dict[str, Json
         "id": at.id,
         "object": "response",
         "created_at": at.created_at // 1000,
-        "completed_at": None if at.completed_at is None else at.completed_at // 1000,
+        "completed_at": at.completed_at // 1000 if at.completed_at is not None and at.status == "completed" else None,
         "status": at.status,
         "background": given.get("background", False),
         "store": stored,

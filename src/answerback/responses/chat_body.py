@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from answerback.http.openai_errors import InvalidParameter
 from answerback.kernel.json import Json
-from answerback.llm.adaptation import OF_OPENAI, STREAM
+from answerback.llm.adaptation import OF_OPENAI, SETTINGS, STREAM
 from answerback.llm.answers.thoughts import SENT_BACK
 from answerback.llm.instructions import IN_PLACE
 from answerback.responses.messages import chat_messages
@@ -12,10 +12,12 @@ from answerback.responses.model import Asked, Item
 from answerback.responses.request import PASSED_ON
 from answerback.responses.tools import Toolbox
 
-OPTIONAL = OF_OPENAI | {STREAM, IN_PLACE, *SENT_BACK}
+OPTIONAL = OF_OPENAI | SETTINGS | {STREAM, IN_PLACE, *SENT_BACK}
 """What an upstream that refuses it is asked without."""
 
-_SAME = frozenset({"model", "temperature", "top_p", "user", *OF_OPENAI, *PASSED_ON})
+_SAME = frozenset(
+    {"model", "temperature", "top_p", "presence_penalty", "frequency_penalty", "user", *OF_OPENAI, *PASSED_ON}
+)
 """Parameters that are called the same."""
 
 

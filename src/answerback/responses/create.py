@@ -16,7 +16,7 @@ from answerback.kernel.errors import StorageUnavailable
 from answerback.kernel.ids import new_id
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.provider_error import ProviderError
-from answerback.llm.adaptation import wants_stream
+from answerback.llm.adaptation import SETTINGS, wants_stream
 from answerback.llm.asking import Asker
 from answerback.llm.reply import StreamedReply
 from answerback.responses import ids, stored
@@ -32,6 +32,9 @@ from answerback.responses.tools import Toolbox
 from answerback.responses.whole import whole_response
 
 IGNORED_TOOLS = "x-answerback-ignored-tools"
+IGNORED_PARAMETERS = "x-answerback-ignored-parameters"
+_PARAMETERS = {"reasoning_effort": "reasoning.effort", "verbosity": "text.verbosity"}
+"""What a request for a response calls fields of a chat completion."""
 LONGEST_TYPE, MOST_TYPES = 64, 20
 """Of a header that a client can make as long as its request."""
 
@@ -54,7 +57,7 @@ class Responder:
         """The response, whole or as a stream. Raises PreviousResponseNotFound, ChainTooLong, NotFound, UnansweredCall,
         ProviderError."""
         asked, items = await self._contexts.resolve(caller.tenant_id, asked)
-        toolbox = Toolbox.of(asked.parameters)
+        toolbox = Toolbox.of(asked.parameters, items)
         opening = Opening(asked, items, toolbox)
         created_at = self._instruments.clock.now()
         response_id = ids.response_id(new_id(ids.JOB, created_at))
@@ -66,6 +69,8 @@ class Responder:
             kept = asked.stored and await self._keep(caller, asked, at)
             response = json_response(response_body(asked, at, stored=kept))
         name_ignored(response, toolbox)
+        if left_out := opening.left_out & SETTINGS:
+            response.headers[IGNORED_PARAMETERS] = ", ".join(sorted(_PARAMETERS.get(each, each) for each in left_out))
         return response
 
     async def _stream(self, caller: Caller, asked: Asked, opening: Opening, start: Start) -> Response:

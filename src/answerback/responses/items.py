@@ -8,7 +8,8 @@ from answerback.kernel.json import Json
 from answerback.kernel.values import quickly_made
 from answerback.responses.content import assistant_parts, instruction_parts, output_parts, user_parts
 from answerback.responses.fields import required_text
-from answerback.responses.model import Item
+from answerback.responses.model import ADDITIONAL_TOOLS, Item
+from answerback.responses.tool_shapes import added_tools
 
 COMPLETED = "completed"
 
@@ -27,11 +28,10 @@ SKIPPED = frozenset(
 @quickly_made
 @dataclass(frozen=True, slots=True)
 class Given:
-    """The items of a request, each with its `path` in it; `tools` stand among them (`additional_tools`)."""
+    """The items of a request, each with its `path` in it."""
 
     items: tuple[Item, ...] = ()
     paths: tuple[str, ...] = ()
-    tools: tuple[Item, ...] = ()
 
 
 def items_of(given: Json, field: str = "input") -> Given:
@@ -42,17 +42,14 @@ def items_of(given: Json, field: str = "input") -> Given:
     if not isinstance(given, list):
         raise InvalidType(field, f"invalid '{field}': must be a string or a list of items")
     items: dict[str, Item] = {}
-    tools: list[Item] = []
     for index, item in enumerate(given):
         path = f"{field}[{index}]"
         if not isinstance(item, dict):
             raise InvalidType(path, f"invalid '{path}': must be an object")
         kind = _kind(item, path)
-        if kind == "additional_tools":
-            tools += _tools(item, path)
-        elif kind not in SKIPPED:
+        if kind not in SKIPPED:
             items[path] = _shaped(kind, item, path)
-    return Given(tuple(items.values()), tuple(items), tuple(tools))
+    return Given(tuple(items.values()), tuple(items))
 
 
 def _kind(item: Item, path: str) -> str:
@@ -117,6 +114,13 @@ def _reference(item: Item, path: str) -> Item:
     return {"type": "item_reference", "id": required_text(item, "id", path), "param": f"{path}.id"}
 
 
+def _additional_tools(item: Item, path: str) -> Item:
+    tools = item.get("tools")
+    if not isinstance(tools, list) or not all(isinstance(each, dict) for each in tools):
+        raise InvalidType(f"{path}.tools", f"invalid '{path}.tools': must be a list of tools")
+    return {"type": ADDITIONAL_TOOLS, "role": "developer", "tools": added_tools(tools, f"{path}.tools")}
+
+
 _SHAPES: Mapping[str, Callable[[Item, str], Item]] = {
     "message": _message,
     "function_call": _function_call,
@@ -125,6 +129,7 @@ _SHAPES: Mapping[str, Callable[[Item, str], Item]] = {
     "custom_tool_call_output": _output,
     "reasoning": _reasoning,
     "item_reference": _reference,
+    ADDITIONAL_TOOLS: _additional_tools,
 }
 
 
@@ -142,10 +147,3 @@ def _namespace(item: Item, path: str) -> Item:
 
 def _status(item: Item) -> str:
     return "incomplete" if item.get("status") == "incomplete" else COMPLETED
-
-
-def _tools(item: Item, path: str) -> list[Item]:
-    tools = item.get("tools")
-    if not isinstance(tools, list) or not all(isinstance(each, dict) for each in tools):
-        raise InvalidType(f"{path}.tools", f"invalid '{path}.tools': must be a list of tools")
-    return tools

@@ -68,9 +68,10 @@ class ResponseKind:
             raise Conflict("this response was deleted: send its request again instead")
 
     async def run(self, claim: Claimed[Asked]) -> Outcome:
-        asked, toolbox = claim.job.args, Toolbox.of(claim.job.args.parameters)
+        asked = claim.job.args
         try:
             items = await persist(lambda: self._contexts.items(claim.tenant_id, asked, _place(claim.job)))
+            toolbox = Toolbox.of(asked.parameters, items)
             opening = Opening(asked, items, toolbox)
         except ChainTooLong as refusal:
             return Failed(Failure(ErrorCode.CONTEXT_GONE, refusal.message, refusal.field, refusal.code))

@@ -8,7 +8,7 @@ from answerback.kernel.json import Json
 from answerback.llm.instructions import INSTRUCTING
 from answerback.responses import thoughts
 from answerback.responses.content import chat_content, is_media, text_of
-from answerback.responses.model import Item
+from answerback.responses.model import ADDITIONAL_TOOLS, Item
 from answerback.responses.pairs import CALLS, OUTPUTS, are_paired, matched
 from answerback.responses.tools import function_name
 
@@ -67,7 +67,7 @@ def chat_messages(items: Sequence[Item], instructions: str | None) -> list[Item]
         ordered.extend(said.between)
         said = _Said()
 
-    for item in items:
+    for item in (each for each in items if each["type"] != ADDITIONAL_TOOLS):
         kind, role = item["type"], item.get("role")
         if kind == "message" and role in INSTRUCTING:
             (ordered if said.is_empty else said.between).extend(_instruction(item))

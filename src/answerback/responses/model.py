@@ -11,6 +11,9 @@ Item: TypeAlias = dict[str, Json]
 """One of OpenAI's items, in the shape that `items.py` gives it. Items of an input have no `id`: it follows from the
 response's and their place (`ids.py`)."""
 
+ADDITIONAL_TOOLS = "additional_tools"
+"""The type of an item that offers tools from where it stands on."""
+
 Includable = Literal[
     "reasoning.encrypted_content",
     "message.output_text.logprobs",

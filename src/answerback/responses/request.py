@@ -20,12 +20,13 @@ from answerback.llm.model import name
 from answerback.responses import ids
 from answerback.responses.items import items_of
 from answerback.responses.model import Asked, Includable
+from answerback.responses.tool_shapes import check_type
 from answerback.responses.tools import Toolbox
 
 PASSED_ON = frozenset(
     {
-        *("models", "provider", "route", "transforms", "plugins", "seed", "stop", "presence_penalty"),
-        *("frequency_penalty", "repetition_penalty", "logit_bias", "top_k", "top_a", "min_p", "prediction"),
+        *("models", "provider", "route", "transforms", "plugins", "seed", "stop", "repetition_penalty"),
+        *("logit_bias", "top_k", "top_a", "min_p", "prediction"),
         *("chat_template_kwargs", "thinking", "enable_thinking", "thinking_budget", "web_search_options"),
     }
 )
@@ -88,6 +89,7 @@ class TextOptions(TypedDict, total=False):
 
 Text = Annotated[str, StringConstraints(max_length=10_485_760)]
 ShortText = Annotated[str, StringConstraints(max_length=512)]
+Penalty = Annotated[float, Field(ge=-2, le=2)] | None
 Metadata = Annotated[
     dict[Annotated[str, StringConstraints(max_length=64)], ShortText],
     Field(max_length=MAX_PAIRS),
@@ -139,6 +141,8 @@ class RequestBody(TypedDict, total=False):
     parallel_tool_calls: bool | None
     temperature: Annotated[float, Field(ge=0, le=2)] | None
     top_p: Annotated[float, Field(ge=0, le=1)] | None
+    presence_penalty: Penalty
+    frequency_penalty: Penalty
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None
     max_output_tokens: Annotated[int, Field(ge=1, le=2**31)] | None
     max_tool_calls: Annotated[int, Field(ge=1, le=2**31)] | None
@@ -178,9 +182,11 @@ def asked(body: Mapping[str, Json]) -> Asked:
         parameters["conversation"] = conversation
     parameters |= {name: value for name, value in body.items() if name in PASSED_ON and value is not None}
     given = items_of(checked["input"])
-    if tools := [*(checked.get("tools") or ()), *given.tools]:
+    if tools := checked.get("tools"):
+        for index, tool in enumerate(tools):
+            check_type(tool, f"tools[{index}]")
         parameters["tools"] = tools
-    Toolbox.of(parameters)
+    Toolbox.of(parameters, given.items)
     return Asked(parameters, given.items)
 
 

@@ -117,7 +117,7 @@ class StoredResponse:
             self.created_at,
             self.asked.model or default_model,
             status,
-            toolbox=Toolbox.of(self.asked.parameters),
+            toolbox=Toolbox.of(self.asked.parameters, self.asked.input),
         )
         return response_body(self.asked, at, stored=self.asked.stored)
 
@@ -135,7 +135,7 @@ class StoredResponse:
             reason=result.get("reason"),
             error=None if failure is None else _error_of(failure),
             completed_at=self.finished_at if self.state is JobState.COMPLETED else None,
-            toolbox=Toolbox.of(self.asked.parameters),
+            toolbox=Toolbox.of(self.asked.parameters, self.asked.input),
         )
 
 

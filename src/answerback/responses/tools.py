@@ -2,29 +2,18 @@
 itself, which are left out."""
 
 import hashlib
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from answerback.http.openai_errors import InvalidParameter, InvalidType, MissingParameter, UnsupportedValue
+from answerback.http.openai_errors import InvalidParameter, UnsupportedValue
 from answerback.kernel.errors import InvalidField
 from answerback.kernel.json import Json
 from answerback.responses.fields import required_text
-from answerback.responses.model import Item
-
-_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
-"""Of a tool, as OpenAI takes it; most upstreams refuse any other."""
-
-LONGEST_NAME = 64
-"""Of a function, in OpenAI's chat completions; other upstreams take no more."""
+from answerback.responses.model import ADDITIONAL_TOOLS, Item
+from answerback.responses.tool_shapes import CLIENT_TOOLS, LONGEST_NAME, OFFERED, echoed, members
 
 MOST_FUNCTIONS = 1024
 """Of a request: OpenAI takes 128, clients with many servers of tools offer more."""
-
-CLIENT_TOOLS = frozenset({"function", "custom", "namespace"})
-"""Tools that the client itself runs."""
-
-OFFERED = "'function', 'custom', 'namespace'"
 
 _INPUT_SCHEMA: Mapping[str, Json] = {
     "type": "object",
@@ -32,14 +21,6 @@ _INPUT_SCHEMA: Mapping[str, Json] = {
     "required": ["input"],
     "additionalProperties": False,
 }
-
-
-_TYPES = (
-    ("parameters", dict, "an object"),
-    ("description", str, "a string"),
-    ("strict", bool, "true or false"),
-    ("format", dict, "an object"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,36 +44,25 @@ class Toolbox:
     by_function: Mapping[str, Tool] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, parameters: Mapping[str, Json]) -> "Toolbox":
-        """Raises InvalidField, which names the tool."""
+    def of(cls, parameters: Mapping[str, Json], items: Iterable[Item] = ()) -> "Toolbox":
+        """Those of the request, and of all items that the model is to read: where these repeat a name, the newest of
+        them counts. Raises InvalidField, which names the tool."""
         given: Sequence[Item] = parameters.get("tools", ())
-        if not given and "tool_choice" not in parameters:
+        added = [tool for item in items if item["type"] == ADDITIONAL_TOOLS for tool in item["tools"]]
+        if not given and not added and "tool_choice" not in parameters:
             return NO_TOOLS
-        functions: dict[str, Item] = {}
-        tools: dict[str, Tool] = {}
-        echoed: list[Item] = []
-        hosted: dict[str, int] = {}
+        offered = _Offered()
         for index, tool in enumerate(given):
-            kind = required_text(tool, "type", f"tools[{index}]")
-            if kind not in CLIENT_TOOLS:
-                hosted.setdefault(kind, index)
-                continue
-            for namespace, each, path in _members(tool, f"tools[{index}]"):
-                stands_for = Tool(each["type"], each["name"], namespace)
-                named = function_name(stands_for.name, namespace)
-                if len(functions) >= MOST_FUNCTIONS:
-                    raise InvalidParameter("tools", f"invalid 'tools': more than {MOST_FUNCTIONS} in all")
-                if named in functions:
-                    raise InvalidParameter(f"{path}.name", f"invalid '{path}.name': another tool has this name")
-                functions[named] = _function(named, each)
-                tools[named] = stands_for
-            echoed.append(_echoed(tool))
-        if hosted and not functions:
-            kind, index = next(iter(hosted.items()))
-            raise _not_offered(kind, f"tools[{index}].type")
-        choice, allowed = _choice(parameters.get("tool_choice"), tools, hosted)
-        offered = [each for named, each in functions.items() if allowed is None or named in allowed]
-        return cls(offered, echoed, tuple(hosted), choice if offered else None, tools)
+            offered.add(tool, f"tools[{index}]")
+        refused = next(iter(offered.hosted.items()), None)
+        offered.add_all(added)
+        functions, hosted = offered.functions, offered.hosted
+        if refused is not None and not functions:
+            raise _not_offered(*refused)
+        choice, allowed = _choice(parameters.get("tool_choice"), offered.tools, hosted)
+        called = [each for named, each in functions.items() if allowed is None or named in allowed]
+        shown = [echoed(tool) for tool in given if tool["type"] in CLIENT_TOOLS]
+        return cls(called, shown, tuple(hosted), choice if called else None, offered.tools)
 
     def tool(self, function: str) -> Tool:
         """What the function stands for; models also call what nobody offered."""
@@ -102,6 +72,43 @@ class Toolbox:
 NO_TOOLS = Toolbox()
 
 
+class _Offered:
+    """Functions by their names, what each stands for, and the tools that OpenAI runs: the parameter of each type."""
+
+    def __init__(self) -> None:
+        self.functions: dict[str, Item] = {}
+        self.tools: dict[str, Tool] = {}
+        self.hosted: dict[str, str] = {}
+
+    def add(self, tool: Item, path: str) -> None:
+        """Raises InvalidField, also for a name that there is already."""
+        if (kind := required_text(tool, "type", path)) not in CLIENT_TOOLS:
+            self.hosted.setdefault(kind, f"{path}.type")
+            return
+        for namespace, each, place in members(tool, path):
+            named = function_name(each["name"], namespace)
+            if named in self.functions:
+                raise InvalidParameter(f"{place}.name", f"invalid '{place}.name': another tool has this name")
+            self._offer(named, namespace, each)
+
+    def add_all(self, added: Iterable[Item]) -> None:
+        """Tools of items, the newest last. Raises InvalidField."""
+        of_request = frozenset(self.functions)
+        for tool in added:
+            if tool["type"] not in CLIENT_TOOLS:
+                self.hosted.setdefault(tool["type"], "tool_choice.type")
+                continue
+            for namespace, each, _ in members(tool, "tools"):
+                if (named := function_name(each["name"], namespace)) not in of_request:
+                    self._offer(named, namespace, each)
+
+    def _offer(self, named: str, namespace: str | None, tool: Item) -> None:
+        if len(self.functions) >= MOST_FUNCTIONS and named not in self.functions:
+            raise InvalidParameter("tools", f"invalid 'tools': more than {MOST_FUNCTIONS} in all")
+        self.functions[named] = _function(named, tool)
+        self.tools[named] = Tool(tool["type"], tool["name"], namespace)
+
+
 def function_name(name: str, namespace: str | None) -> str:
     """The name of a function that stands for a tool."""
     flat = name if namespace is None else f"{namespace}__{name}"
@@ -109,51 +116,6 @@ def function_name(name: str, namespace: str | None) -> str:
         return flat
     digest = hashlib.sha256(flat.encode()).hexdigest()[:8]
     return f"{flat[: LONGEST_NAME - 9]}_{digest}"
-
-
-def _members(tool: Item, path: str) -> Iterator[tuple[str | None, Item, str]]:
-    """The tools of a namespace, or the one itself: its namespace, it, and the name of its parameter."""
-    name = _name(tool, path)
-    if tool["type"] != "namespace":
-        yield None, tool, path
-        return
-    members = tool.get("tools")
-    if not isinstance(members, list):
-        raise MissingParameter(f"{path}.tools", f"missing required parameter: '{path}.tools'")
-    for index, each in enumerate(members):
-        inner = f"{path}.tools[{index}]"
-        if not isinstance(each, dict) or each.get("type") not in ("function", "custom"):
-            raise InvalidParameter(f"{inner}.type", f"invalid '{inner}.type': must be 'function' or 'custom'")
-        _name(each, inner)
-        yield name, each, inner
-
-
-def _name(tool: Item, path: str) -> str:
-    """Its name, if the rest of it can be read as well."""
-    name = required_text(tool, "name", path)
-    if not name:
-        raise MissingParameter(f"{path}.name", f"missing required parameter: '{path}.name'")
-    if not _NAME.fullmatch(name):
-        words = "must be 1 to 64 letters, digits, '_' or '-'"
-        raise InvalidParameter(f"{path}.name", f"invalid '{path}.name': {words}")
-    for field_, kind, wanted in _TYPES:
-        if tool.get(field_) is not None and not isinstance(tool[field_], kind):
-            raise InvalidType(f"{path}.{field_}", f"invalid '{path}.{field_}': must be {wanted}")
-    if tool["type"] == "custom" and tool.get("format") is not None:
-        _check_format(tool["format"], f"{path}.format")
-    return name
-
-
-def _check_format(form: Item, path: str) -> None:
-    match required_text(form, "type", path):
-        case "text":
-            return
-        case "grammar":
-            if required_text(form, "syntax", path) not in ("lark", "regex"):
-                raise InvalidParameter(f"{path}.syntax", f"invalid '{path}.syntax': must be 'lark' or 'regex'")
-            required_text(form, "definition", path)
-        case _:
-            raise InvalidParameter(f"{path}.type", f"invalid '{path}.type': must be 'text' or 'grammar'")
 
 
 def _function(named: str, tool: Item) -> Item:
@@ -177,23 +139,7 @@ def _with_grammar(description: str | None, form: Item | None) -> str | None:
     return grammar if description is None else f"{description}\n\n{grammar}"
 
 
-def _echoed(tool: Item) -> Item:
-    """A tool as OpenAI's SDKs read it again, without fields that are none of OpenAI's."""
-    match tool["type"]:
-        case "function":
-            fields = {key: tool.get(key) for key in ("name", "description", "parameters", "strict")}
-            return {"type": "function", **fields}
-        case "custom":
-            form = tool.get("format")
-            fields = {"name": tool.get("name"), "description": tool.get("description")}
-            return {"type": "custom", **fields, **({} if form is None else {"format": form})}
-        case _:
-            members = [_echoed(each) for each in tool["tools"]]
-            named = {"name": tool.get("name"), "description": tool.get("description") or ""}
-            return {"type": "namespace", **named, "tools": members}
-
-
-def _choice(given: Json, tools: Mapping[str, Tool], hosted: Mapping[str, int]) -> tuple[Json, frozenset[str] | None]:
+def _choice(given: Json, tools: Mapping[str, Tool], hosted: Mapping[str, str]) -> tuple[Json, frozenset[str] | None]:
     """`tool_choice` as chat completions take it, and the functions that it allows, None for all."""
     match given:
         case "required" if not tools:
@@ -212,7 +158,7 @@ def _choice(given: Json, tools: Mapping[str, Tool], hosted: Mapping[str, int]) -
                 raise _nothing_allowed(allowed, hosted)
             return mode, frozenset(named)
         case {"type": str(kind)} if kind in hosted:
-            raise _not_offered(kind, f"tools[{hosted[kind]}].type")
+            raise _not_offered(kind, hosted[kind])
         case {"type": str(kind)} if kind not in (*CLIENT_TOOLS, "allowed_tools"):
             raise _not_offered(kind, "tool_choice.type")
         case _:
@@ -220,11 +166,11 @@ def _choice(given: Json, tools: Mapping[str, Tool], hosted: Mapping[str, int]) -
             raise InvalidParameter("tool_choice", f"invalid 'tool_choice': {words}")
 
 
-def _nothing_allowed(allowed: Sequence[Item], hosted: Mapping[str, int]) -> InvalidField:
+def _nothing_allowed(allowed: Sequence[Item], hosted: Mapping[str, str]) -> InvalidField:
     """The refusal of a choice that requires a call and leaves no tool to call."""
     if allowed:
         kind = allowed[0]["type"]
-        return _not_offered(kind, f"tools[{hosted[kind]}].type")
+        return _not_offered(kind, hosted[kind])
     return InvalidParameter("tool_choice.tools", "invalid 'tool_choice.tools': must name a tool that can be called")
 
 
