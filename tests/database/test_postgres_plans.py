@@ -58,6 +58,7 @@ async def test_a_statement_of_a_group_finds_each_row_by_its_key(planner: Any, na
     [
         ("FIND_BY_KEY", "jobs_idempotency"),
         ("FIND_RETRY", "jobs_retry"),
+        ("TAKE_EARLIER", "jobs_tried"),
         ("DUE", "jobs_scheduled"),
         ("PROMOTE", "jobs_pkey"),
         ("PROMOTE", "jobs_ready_of_tenant"),

@@ -71,6 +71,7 @@ async def test_no_hot_statement_reads_a_whole_table(connection: sqlite3.Connecti
     ("name", "index"),
     [
         ("FIND_BY_KEY", "jobs_idempotency (tenant_id=? AND idempotency_key=?)"),
+        ("TAKE_EARLIER", "jobs_tried (tenant_id=? AND request_hash>? AND request_hash<?)"),
         ("DUE", "jobs_scheduled (run_at<?)"),
         ("PROMOTE", "jobs_ready_of_tenant (queue=? AND tenant_id=?)"),
         ("INSERT_JOB", "jobs_ready_of_tenant (queue=? AND tenant_id=?)"),

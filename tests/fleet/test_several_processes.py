@@ -63,6 +63,20 @@ async def test_whichever_process_answers_shows_the_metrics_of_all(llm: FakeLLM, 
     assert {page.value("processes") for page in pages} == {2}
 
 
+async def test_an_sdks_retry_gets_its_background_response_from_whichever_process(llm: FakeLLM) -> None:
+    async with serving(two_processes(llm)) as http:
+
+        async def created(text: str, tries: int) -> str:
+            body = {"model": "fake", "input": text, "background": True}
+            headers = {"x-stainless-retry-count": str(tries)}
+            async with http.post("/v1/responses", json=body, headers=headers) as response:
+                return str((await response.json())["id"])
+
+        for n in range(8):
+            first = await created(f"try {n}", 0)
+            assert [await created(f"try {n}", tries) for tries in (1, 2)] == [first] * 2
+
+
 async def test_whichever_process_answers_shows_the_same_of_a_provider(llm: FakeLLM) -> None:
     llm.on("hello", replies.status(401))
     async with serving(two_processes(llm)) as http:

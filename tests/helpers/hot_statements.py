@@ -18,6 +18,7 @@ from answerback.jobs import (
     prune,
     read,
     recover,
+    repeat,
     reschedule,
     resolve,
     sift,
@@ -42,6 +43,7 @@ from answerback.webhooks import store as deliveries
 JOBS: dict[str, Statement] = {
     "FIND_BY_KEY": accept.FIND_BY_KEY,
     "FIND_RETRY": accept.FIND_RETRY,
+    "TAKE_EARLIER": repeat.TAKE_EARLIER,
     "JOIN_CONVERSATION": accept.JOIN_CONVERSATION,
     "INSERT_JOB": accept.INSERT_JOB,
     "DUE": claim.DUE,

@@ -35,6 +35,8 @@ JOB_HEAD_STATES = ("scheduled", "queued", "running", "awaiting", "quarantined")
 ON_PROBATION = "state IN ('queued', 'running') AND lease_losses >= 2"
 OWED_STATES = ("pending", "sending")
 ORDERED = "conversation_id IS NOT NULL"
+# A request without a key that its client sends again by itself.
+TRIED = "idempotency_key IS NULL AND request_hash IS NOT NULL"
 ADDED = "job_id LIKE 'items_%'"
 UNREACHED = "unreached_at IS NOT NULL"
 # What is sending is soon something else, and little; an endpoint's deliveries are shown by their job only.
@@ -212,6 +214,7 @@ jobs = Table(
     Index("jobs_head", "conversation_id", unique=True, **_when(f"{ORDERED} AND {one_of(JOB_HEAD_STATES)}")),
     Index("jobs_held", "conversation_id", "position", **_when("state = 'held'")),
     Index("jobs_idempotency", "tenant_id", "idempotency_key", unique=True, **_when("idempotency_key IS NOT NULL")),
+    Index("jobs_tried", "tenant_id", "request_hash", "id", **_when(TRIED)),
     Index("jobs_retry", "retry_of", unique=True, **_when("retry_of IS NOT NULL")),
     Index("jobs_listed", "tenant_id", "kind", "state", "id", **_comparing("kind")),
     Index("jobs_conversation", "conversation_id", "kind", "state", "id", **_when("finished_at IS NOT NULL")),

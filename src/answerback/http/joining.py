@@ -3,6 +3,7 @@ gets the answer that came meanwhile."""
 
 import asyncio
 import hashlib
+import re
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -15,6 +16,8 @@ from answerback.http.headers import header
 
 RETRY_COUNT = b"x-stainless-retry-count"
 """OpenAI's SDKs number their tries with it, from 0."""
+
+_NUMBER = re.compile(r"[0-9]{1,3}")
 
 GRACE_SECONDS = 1.1
 """How long a call goes on that nobody waits for: the SDKs' first two retries come within 0.5 and 1 s."""
@@ -142,6 +145,12 @@ class JoinableCalls:
         if call.timer is not None:
             call.timer.cancel()
             call.timer = None
+
+
+def try_number(request: Request) -> int | None:
+    """Which try of an SDK's it is; None for a client that does not say."""
+    given = header(request, RETRY_COUNT)
+    return int(given) if given is not None and _NUMBER.fullmatch(given) else None
 
 
 def may_be_retried(request: Request) -> bool:

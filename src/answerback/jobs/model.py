@@ -15,11 +15,22 @@ from answerback.webhooks.model import ClaimedDelivery, DeliveryRecord, DeliveryS
 
 @quickly_made
 @dataclass(frozen=True, slots=True)
+class Tried:
+    """One try of a client that sends a request again by itself, as OpenAI's SDKs do. `number` counts from 0, and
+    `request_hash` is that of all tries."""
+
+    request_hash: str
+    number: int
+
+
+@quickly_made
+@dataclass(frozen=True, slots=True)
 class Submission:
     """A job as a feature submits it. `callback_url` is None where no callback is owed; `conversation_key` is None for a
     job outside of any conversation. `request_hash` is there where the feature has looked the idempotency key up itself,
-    because its `args` hold more than the request did. `url_field` names the callback URL in the caller's request.
-    `key_id` is the key that the request carried. `transient`: what is held of it is erased after a day."""
+    because its `args` hold more than the request did, and where its client sends a request without a key again by
+    itself (`jobs/repeat.py`). `url_field` names the callback URL in the caller's request. `key_id` is the key that the
+    request carried. `transient`: what is held of it is erased after a day."""
 
     kind: AnyKind
     args: Any

@@ -18,6 +18,7 @@ from answerback.jobs import (
     read,
     record,
     recover,
+    repeat,
     reschedule,
     resolve,
 )
@@ -37,6 +38,7 @@ from answerback.jobs.model import (
     Repeatable,
     Resolved,
     Swept,
+    Tried,
 )
 from answerback.jobs.outcome import Retry, Snooze
 from answerback.kernel.shares import Shares
@@ -84,6 +86,11 @@ class JobStore:
             accept.FIND_PLAN,
             tenant_id=tenant_id,
         )
+
+    async def take_earlier(self, tenant_id: str, tried: Tried) -> Accepted | None:
+        """The job of an earlier try of the same request. Its writes stand behind those of that try, if it is under way
+        in this process."""
+        return await self._write(lambda tx: repeat.take_earlier(tx, tenant_id, tried), tenant_id=tenant_id)
 
     async def claim(
         self, owner: str, limit: int, lease_seconds: float, shares: Shares, queue: Queue = Queue.INTERACTIVE

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from answerback.jobs.kind import Claimed, Queue
-from answerback.jobs.model import Accepted, Limits, NewJob, Submission
+from answerback.jobs.model import Accepted, Limits, NewJob, Submission, Tried
 from answerback.jobs.store import JobStore
 from answerback.kernel.errors import CallbackRefused
 from answerback.kernel.failpoints import Failpoint
@@ -85,6 +85,10 @@ class Submitter:
     async def earlier(self, tenant_id: str, idempotency_key: str, request_hash: str) -> Accepted | None:
         """The acceptance of the same request under this key. Raises IdempotencyConflict, StorageUnavailable."""
         return await self._store.find_accepted(tenant_id, idempotency_key, request_hash)
+
+    async def take_earlier(self, tenant_id: str, tried: Tried) -> Accepted | None:
+        """The acceptance of an earlier try, whose client has not received it. Raises StorageUnavailable."""
+        return await self._store.take_earlier(tenant_id, tried) if tried.number else None
 
     async def retry(self, tenant_id: str, job_id: str, key_id: str | None = None) -> Accepted:
         """Accepts an unsuccessful job's arguments anew, at the end of its conversation; a repeated call returns the

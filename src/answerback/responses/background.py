@@ -4,7 +4,8 @@ from answerback.accounts.model import Caller
 from answerback.http.openai_errors import InvalidParameter
 from answerback.jobs.canceller import Canceller
 from answerback.jobs.kind import ENDED
-from answerback.jobs.model import Accepted, Submission
+from answerback.jobs.model import Accepted, Submission, Tried
+from answerback.jobs.repeat import stored_hash
 from answerback.jobs.submit import Submitter, fingerprint
 from answerback.kernel.errors import Conflict, NotFound, ResponseNotStored
 from answerback.kernel.json import Json
@@ -43,17 +44,22 @@ class Background:
         self._contexts = contexts
         self._default_model = default_model
 
-    async def start(self, caller: Caller, asked: Asked, idempotency_key: str | None) -> tuple[StoredResponse, bool]:
+    async def start(
+        self, caller: Caller, asked: Asked, idempotency_key: str | None, tried: Tried | None
+    ) -> tuple[StoredResponse, bool]:
         """The response, stored, and whether this call created it. Raises what a submission and a context raise."""
-        accepted = await self.submit(caller, asked, idempotency_key)
+        accepted = await self.submit(caller, asked, idempotency_key, tried)
         try:
             found = await self._store.get(caller.tenant_id, ids.response_id(accepted.job_id))
         except NotFound:
             raise _deleted() from None
         return found, accepted.created
 
-    async def submit(self, caller: Caller, asked: Asked, idempotency_key: str | None) -> Accepted:
-        """Raises what a submission and a context raise; NotFound where there is no such conversation, ResponseNotStored
+    async def submit(
+        self, caller: Caller, asked: Asked, idempotency_key: str | None, tried: Tried | None = None
+    ) -> Accepted:
+        """Without a key, another one than the first of a client that says which it has `tried` gets the job of that.
+        Raises what a submission and a context raise; NotFound where there is no such conversation, ResponseNotStored
         where the response of this key was deleted."""
         tenant_id, request_hash = caller.tenant_id, None
         if idempotency_key is not None:
@@ -62,6 +68,11 @@ class Background:
             earlier = await self._submitter.earlier(tenant_id, idempotency_key, request_hash)
             if earlier is not None:
                 await self._check_kept(tenant_id, earlier)
+                return earlier
+        elif tried is not None:
+            request_hash = stored_hash(tried)
+            earlier = await self._submitter.take_earlier(tenant_id, tried)
+            if earlier is not None:
                 return earlier
         asked = await self._checked(tenant_id, asked)
         key = None if asked.conversation is None else ids.conversation_key(asked.conversation)
@@ -89,7 +100,7 @@ class Background:
                 raise NotFound(gone.message, "conversation") from None
         resolved, items = await self._contexts.resolve(tenant_id, asked)
         if conversation is None:
-            Opening(resolved, items, Toolbox.of(asked.parameters))
+            Opening(resolved, items, Toolbox.of(asked.parameters, items))
         elif asked.background:
             await self._check_turn(tenant_id, conversation, resolved)
         return resolved
@@ -98,7 +109,8 @@ class Background:
         """Refuses at once what its turn would refuse."""
         if not conversation.pending:
             before = await self._log.all(tenant_id, conversation.id, shortened=asked.shortened)
-            Opening(asked, [*before, *asked.input], Toolbox.of(asked.parameters))
+            items = [*before, *asked.input]
+            Opening(asked, items, Toolbox.of(asked.parameters, items))
         elif are_paired(asked.input):
             # What stands before this input is known once its turn has come; but nobody can have the output of a call
             # that is still to be made.

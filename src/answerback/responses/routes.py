@@ -1,5 +1,6 @@
 """OpenAI's responses: created, fetched, deleted."""
 
+import hashlib
 from typing import Annotated
 
 from fastapi import APIRouter, Path
@@ -10,9 +11,11 @@ from answerback.accounts.auth import Authenticator
 from answerback.accounts.model import Caller
 from answerback.http.headers import REPLAYED, idempotency_key
 from answerback.http.idempotent_routes import Idempotent
+from answerback.http.joining import try_number
 from answerback.http.openai_bodies import read_object
 from answerback.http.openai_errors import InvalidParameter, OpenAIRoute
 from answerback.http.openapi_parts import IDEMPOTENCY_KEY
+from answerback.jobs.model import Tried
 from answerback.kernel.errors import NotFound
 from answerback.responses.awaited import Awaited
 from answerback.responses.background import Background
@@ -68,7 +71,9 @@ def router(
     async def create_response(request: Request) -> Response:
         """Any chat model answers: the request is asked as a chat completion, and its answer comes back as items. Tools
         of the types `function`, `custom` and `namespace` are called by the client; those that OpenAI runs itself are
-        left out and named in `x-answerback-ignored-tools`, or refused where nothing else was offered.
+        left out and named in `x-answerback-ignored-tools`, or refused where nothing else was offered. A model that does
+        not know `reasoning.effort`, `text.verbosity`, `parallel_tool_calls` or `user` is asked without it;
+        `x-answerback-ignored-parameters` names it, but for responses with a key or a conversation or in the background.
 
         With `stream: true` the response comes as OpenAI's events. The status waits up to 15 s for the first token. A
         stream that breaks ends with `response.failed`, never with `response.completed`. A response is stored, unless
@@ -76,7 +81,8 @@ def router(
 
         With `background: true` the response comes at once, as `queued`, and is answered by a worker, also after a
         restart. With `stream: true` as well its events come meanwhile; hanging up stops nothing. Webhook endpoints that
-        subscribed to `response.completed`, `.incomplete`, `.failed` or `.cancelled` hear of its end.
+        subscribed to `response.completed`, `.incomplete`, `.failed` or `.cancelled` hear of its end. An SDK that lost
+        its connection and sends the same request again by itself gets the same response.
 
         With a `conversation` the response goes on from its items, and input and output are added to them once it is
         whole. Requests for one conversation that come at the same time are answered in their order.
@@ -90,7 +96,7 @@ def router(
         asked = read_asked(body)
         key = idempotency_key(request)
         if asked.background:
-            found, created = await background.start(caller, asked, key)
+            found, created = await background.start(caller, asked, key, await _tried(request))
             if asked.streamed:
                 response = streams.stream(tenant_id, found)
             else:
@@ -119,7 +125,7 @@ def router(
     def finished(response: Response, asked: Asked, *, created: bool) -> Response:
         if not created:
             response.headers.update(REPLAYED)
-        name_ignored(response, Toolbox.of(asked.parameters))
+        name_ignored(response, Toolbox.of(asked.parameters, asked.input))
         return response
 
     _add_refusals(router, authenticator)
@@ -203,6 +209,11 @@ def _add_ends(router: APIRouter, background: Background, authenticator: Authenti
         cancelled by hanging up."""
         tenant_id = await authenticator.tenant(request)
         return json_response(await background.cancel(tenant_id, response_id))
+
+
+async def _tried(request: Request) -> Tried | None:
+    number = try_number(request)
+    return None if number is None else Tried(hashlib.blake2b(await request.body(), digest_size=16).hexdigest(), number)
 
 
 def _streamed(given: str | None) -> bool:

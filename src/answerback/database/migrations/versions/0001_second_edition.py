@@ -168,6 +168,12 @@ def upgrade() -> None:
     _index("jobs_running", "jobs", "queue", "rank", where="state = 'running'")
     _index("jobs_scheduled", "jobs", "run_at", where="state = 'scheduled'")
     _index("jobs_transient", "jobs", "erase_at", where="erase_at IS NOT NULL")
+    _index(
+        "jobs_tried",
+        "jobs",
+        *("tenant_id", "request_hash", "id"),
+        where="idempotency_key IS NULL AND request_hash IS NOT NULL",
+    )
     op.create_table(
         "job_events",
         sa.Column("job_id", sa.Text(), primary_key=True),
