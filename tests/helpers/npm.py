@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-OPENAI = "openai@7"
+OPENAI, OLDER_OPENAI = "openai@7", "openai@6"
 INSTALL_SECONDS = 90
 
 

@@ -35,6 +35,38 @@ while (["queued", "in_progress"].includes(background.status)) {
   background = await client.responses.retrieve(background.id);
 }
 const items = await client.responses.inputItems.list(final.id, { order: "asc" });
+const hanging = await client.responses.create({ model: "fake", input: "node late", background: true });
+const cancelled = await client.responses.cancel(hanging.id);
+const left = await client.responses.create({ model: "fake", input: "node resumes", background: true, stream: true });
+const created = (await left[Symbol.asyncIterator]().next()).value;
+const rest = await drain(
+  await client.responses.retrieve(created.response.id, { stream: true, starting_after: created.sequence_number }),
+);
+await client.responses.delete(first.id);
+
+const said = [{ role: "user", content: "kept" }];
+const kept = await client.conversations.create({ items: said, metadata: { a: "b" } });
+const added = await client.conversations.items.create(kept.id, { items: said });
+const listed = [];
+for await (const item of client.conversations.items.list(kept.id, { limit: 1 })) listed.push(item.role);
+await client.conversations.items.delete(added.data[0].id, { conversation_id: kept.id });
+const changed = await client.conversations.update(kept.id, { metadata: { c: "d" } });
+
+/** Version 6 only verifies. */
+async function webhooks() {
+  if (!client.webhooks.create) return null;
+  const event_types = ["response.completed"];
+  const made = await client.webhooks.create({ name: "shop", url: "http://127.0.0.1:9/x", event_types });
+  const rotated = await client.webhooks.rotateSecret(made.id);
+  const endpoints = [];
+  for await (const endpoint of client.webhooks.list()) endpoints.push(endpoint.id === made.id);
+  const unreachable = await raised(() => client.webhooks.test(made.id, { event_type: event_types[0] }));
+  const { deleted } = await client.webhooks.delete(made.id);
+  return [rotated.signing_secret !== made.signing_secret, endpoints, unreachable, deleted];
+}
+
+const once = { headers: { "Idempotency-Key": "node once" } };
+await client.responses.create({ model: "fake", input: "node once" }, once);
 
 console.log(
   JSON.stringify({
@@ -55,6 +87,16 @@ console.log(
     last: kinds.at(-1),
     background: background.output_text,
     input: items.data.map((item) => item.role),
+    cancelled: cancelled.status,
+    resumed: rest.at(-1).type,
+    deleted: await raised(() => client.responses.retrieve(first.id)),
+    turns: listed,
+    changed: changed.metadata,
+    gone: (await client.conversations.delete(kept.id)).deleted,
+    webhooks: await webhooks(),
+    conflict: await raised(() => client.responses.create({ model: "fake", input: "node twice" }, once)),
+    embedded: (await client.embeddings.create({ model: "fake", input: ["a", "b"], encoding_format: "float" })).data.length,
+    completed: (await client.completions.create({ model: "fake", prompt: "so" })).choices[0].text,
     wrong: await raised(() => client.responses.create({ model: "fake", input: [{ type: "song" }] })),
     cut: (await drain(await client.responses.create({ input: "node broken", stream: true }))).at(-1).type,
     stranger: await raised(() => new OpenAI({ baseURL, apiKey: "wrong", maxRetries: 0 }).models.list()),

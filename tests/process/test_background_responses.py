@@ -126,6 +126,18 @@ async def test_a_webhook_endpoint_hears_of_the_end(sdk: openai.AsyncOpenAI) -> N
     assert event.data.id == queued.id
 
 
+async def test_a_webhook_endpoint_hears_of_one_that_was_cut(sdk: openai.AsyncOpenAI, llm: FakeLLM) -> None:
+    llm.on("cut me", replies.message("Half of it", "length"))
+    async with Receiver() as receiver:
+        endpoint = await sdk.webhooks.create(name="cut", url=receiver.url("/cut"), event_types=["response.incomplete"])
+        queued = await sdk.responses.create(model="fake", input="cut me", background=True)
+        (came,) = await receiver.wait_for(1)
+        event = sdk.webhooks.unwrap(came.body, came.headers, secret=endpoint.signing_secret)
+        await sdk.webhooks.delete(endpoint.id)
+
+    assert (event.type, event.data.id) == ("response.incomplete", queued.id)
+
+
 async def test_10_of_many_that_are_cancelled_each_has_one_end_and_one_event(
     sdk: openai.AsyncOpenAI, llm: FakeLLM
 ) -> None:

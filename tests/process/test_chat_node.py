@@ -5,13 +5,14 @@ import json
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from answerback.testing import replies
 from answerback.testing.llm import FakeLLM
 from answerback.testing.service import Service
-from npm import OPENAI, installed
+from npm import OLDER_OPENAI, OPENAI, installed
 from troubles import TROUBLES, chunk, sse
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -27,12 +28,17 @@ def settings() -> Mapping[str, str]:
 @pytest.fixture(scope="module")
 def project(request: pytest.FixtureRequest) -> Path:
     """A folder with the package installed, and the script."""
-    folder = installed(request.config, OPENAI)
+    folder = installed(request.config, request.param)
     shutil.copy(SCRIPT, folder)
     return folder
 
 
-async def test_the_node_package_works_unmodified(project: Path, llm: FakeLLM, service: Service) -> None:
+@pytest.mark.parametrize(
+    ("project", "webhooks"),
+    [(OPENAI, [True, [True], ["BadRequestError", 400, "invalid_value"], True]), (OLDER_OPENAI, None)],
+    indirect=["project"],
+)
+async def test_the_node_package_works_unmodified(project: Path, llm: FakeLLM, service: Service, webhooks: Any) -> None:
     llm.on("node 429", TROUBLES["429"].reply)
     llm.on("node 500", TROUBLES["500"].reply)
     llm.on("node 404", TROUBLES["404"].reply)
@@ -70,6 +76,16 @@ async def test_the_node_package_works_unmodified(project: Path, llm: FakeLLM, se
         "last": "response.completed",
         "background": 'You said: "node leaves". I was given 1 message.',
         "input": ["user", "assistant", "user"],
+        "cancelled": "cancelled",
+        "resumed": "response.completed",
+        "deleted": ["NotFoundError", 404, "not_found"],
+        "turns": ["user", "user"],
+        "changed": {"c": "d"},
+        "gone": True,
+        "webhooks": webhooks,
+        "conflict": ["ConflictError", 409, "idempotency_conflict"],
+        "embedded": 2,
+        "completed": " and so on",
         "wrong": ["BadRequestError", 400, "invalid_value"],
         "cut": "response.failed",
         "stranger": ["AuthenticationError", 401, "invalid_api_key"],

@@ -42,11 +42,11 @@ def user(text: str) -> dict[str, Any]:
     return {"role": "user", "content": text}
 
 
-def refusing(wrong: Any, message: str, otherwise: Reply) -> Reply:
+def refusing(wrong: Any, message: str, otherwise: Reply, status: int = 400) -> Reply:
     """An upstream that refuses some requests by their messages."""
 
     async def reply(request: web.BaseRequest, asked: Call) -> web.StreamResponse:
-        chosen = replies.status(400, {"error": {"message": message}}) if wrong(asked.messages) else otherwise
+        chosen = replies.status(status, {"error": {"message": message}}) if wrong(asked.messages) else otherwise
         return await chosen(request, asked)
 
     return reply
@@ -92,7 +92,7 @@ async def test_4_thoughts_go_back_where_they_are_wanted(sdk: openai.AsyncOpenAI,
     def wrong(messages: Any) -> bool:
         return any(refused == ("reasoning_content" in said) for said in messages if said["role"] == "assistant")
 
-    llm.on(text, refusing(wrong, message, replies.say("Done.")))
+    llm.on(text, refusing(wrong, message, replies.say("Done."), 422 if refused else 400))
     thought = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": None}
     thought["content"] = [{"type": "reasoning_text", "text": "hm"}]
     items: Any = [user(text), thought, call("a"), output("a")]
@@ -116,6 +116,7 @@ async def test_5_tools_that_only_openai_has_lock_no_client_out(sdk: openai.Async
     raw = await sdk.responses.with_raw_response.create(model="fake", input="go", tools=tools, tool_choice="auto")
 
     assert raw.parse().status == "completed"
+    assert raw.headers["x-answerback-ignored-tools"] == "web_search"
     offered = [each["function"]["name"] for each in llm.calls[-1].body["tools"]]
     assert offered == ["find", "patch", "agents__spawn"]
 

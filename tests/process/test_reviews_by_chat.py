@@ -15,6 +15,7 @@ from answerback.testing.behaviours import Behaviour
 from answerback.testing.llm import FakeLLM
 from answerback.testing.receiver import Receiver
 from answerback.testing.service import Service
+from answerback.testing.signatures import verify
 from api_document import schema_of
 from papers import pdf
 
@@ -66,6 +67,24 @@ async def reviewed(desk: Desk, *urls: str, **changes: Any) -> Any:
     found = [each.json for each in desk.receiver.callbacks if each.path == "/hook" and each.json["job_id"] == job_id]
     assert len(found) == 1
     return found[0]
+
+
+async def test_an_endpoint_hears_of_a_review_as_its_webhook_does(
+    desk: Desk, llm: FakeLLM, receiver: Receiver, serve: Any
+) -> None:
+    llm.on(lambda asked: "heard of" in asked, GOOD)
+    endpoint = {"name": "reviews", "url": receiver.url("/endpoint"), "event_types": ["review.completed"]}
+    status, made = await desk.post("/v1/webhook_endpoints", endpoint)
+    assert status == 200, made
+
+    callback = await reviewed(desk, serve(file("It is heard of."), name="c.txt"))
+
+    came = await receiver.wait_for(lambda came: any(each.path == "/endpoint" for each in came))
+    (event,) = (each for each in came if each.path == "/endpoint")
+    assert (event.json["type"], event.json["data"]) == ("review.completed", callback)
+    assert verify(event.headers, event.body, made["signing_secret"]) == event.id
+    async with desk.http.delete(f"/v1/webhook_endpoints/{made['id']}") as gone:
+        assert gone.status == 200
 
 
 class TestReading:

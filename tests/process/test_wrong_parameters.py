@@ -79,7 +79,12 @@ async def test_a_file_and_a_picture_that_are_whole_reach_the_model(sdk: openai.A
 
 @pytest.mark.parametrize(
     ("query", "param"),
-    [("stream=maybe", "stream"), ("starting_after=x", "starting_after"), ("include[]=everything", "include")],
+    [
+        ("stream=maybe", "stream"),
+        ("starting_after=x", "starting_after"),
+        ("include[]=everything", "include"),
+        ("include=everything", "include"),
+    ],
 )
 async def test_a_query_for_a_response(
     http: aiohttp.ClientSession, sdk: openai.AsyncOpenAI, query: str, param: str
