@@ -8,8 +8,10 @@ from itertools import pairwise
 import pytest
 
 from answerback.jobs.kind import JobState
+from answerback.jobs.model import Accepted, Limits
+from answerback.kernel.errors import ConversationFull
 from answerback.testing.clock import FakeClock
-from builders import REPORT, accept, claim_deliveries, claim_jobs, finish
+from builders import REPORT, accept, claim_deliveries, claim_jobs, finish, new_job
 from databases import PostgresDatabase
 from stores import Stores
 
@@ -64,6 +66,40 @@ async def test_a_held_job_of_a_group_takes_no_rank(stores: Stores, postgres: Pos
     held = await postgres.rows(f"SELECT DISTINCT rank FROM jobs WHERE state = '{JobState.HELD}'")
     last = await postgres.rows(f"SELECT max(rank), count(*) FROM jobs WHERE state = '{JobState.QUEUED}'")
     assert (held, last) == ([(0,)], [(11 * STEP, 11)])
+
+
+async def test_of_a_group_only_jobs_of_full_conversations_are_refused(stores: Stores) -> None:
+    two = Limits(conversation_pending=2, queued_jobs=1_000, queued_jobs_per_tenant=1_000)
+    full = [f"s{n}" for n in range(0, 20, 3)]
+    for session in (*full, *full):
+        await stores.jobs.accept(new_job(session=session), two)
+
+    accepted = await asyncio.gather(
+        *(stores.jobs.accept(new_job(session=f"s{n}"), two) for n in reversed(range(20))), return_exceptions=True
+    )
+
+    for n, each in zip(reversed(range(20)), accepted, strict=True):
+        if f"s{n}" in full:
+            assert isinstance(each, ConversationFull)
+        else:
+            assert isinstance(each, Accepted)
+            assert each.position == 1
+
+
+async def test_a_group_of_reports_releases_what_is_held_behind_each(stores: Stores, postgres: PostgresDatabase) -> None:
+    for session in [f"s{n}" for n in range(20)] + [f"s{n}" for n in range(0, 20, 2)]:
+        await accept(stores, session=session)
+    for _ in range(2):
+        await asyncio.gather(*(finish(stores, claim) for claim in await claim_jobs(stores)))
+    claims = await claim_deliveries(stores)
+
+    reported = await asyncio.gather(*(stores.deliveries.delivered(claim, REPORT) for claim in claims))
+
+    assert sum(each is not None and each.released for each in reported) == 10
+    assert await postgres.rows("SELECT state, count(*) FROM deliveries GROUP BY 1 ORDER BY 1") == [
+        ("delivered", 20),
+        ("pending", 10),
+    ]
 
 
 async def test_a_group_reports_each_delivery_once(stores: Stores, postgres: PostgresDatabase) -> None:

@@ -22,10 +22,10 @@ MESSAGE: Costs = {
     "read its window": (1, 0),
     "finish": (5, 5),
     "claim the delivery": (3, 1),
-    "report": (2, 1),
+    "report": (1, 1),
 }
 # These lock the conversation first.
-MESSAGE_ON_POSTGRES: Costs = {"finish": (6, 5), "report": (3, 1)}
+MESSAGE_ON_POSTGRES: Costs = {"finish": (6, 5), "report": (2, 1)}
 HANDED_OVER: Costs = {
     "accept": (1, 1),
     "claim": (3, 1),
@@ -35,7 +35,7 @@ HANDED_OVER: Costs = {
     "claim the delivery": (3, 1),
     "report": (1, 1),
 }
-BORN_CLAIMED: Costs = {"accept": (2, 2), "finish": (5, 5), "report": (2, 1)}
+BORN_CLAIMED: Costs = {"accept": (2, 2), "finish": (5, 5), "report": (1, 1)}
 WAITED_FOR: Costs = {
     "claim its idempotency key": (1, 1),
     "store the response": (1, 1),

@@ -34,7 +34,7 @@ class Statement:
 
     `key` names parameters too: PostgreSQL runs a batch as one statement if no two of it are alike in these, where None
     is like nothing. So each must change rows of its own, and may not depend on what the others change. An INSERT that
-    returns anything then returns the `id` that it was given.
+    returns anything then returns the `id` that it was given or, where the database makes that, its key.
 
     RETURNING, and an INSERT that selects its row, make SQLite build a table each time, which costs as much as the rest
     of a small statement. A clause without them stands beside that of PostgreSQL, which says what is returned. Either

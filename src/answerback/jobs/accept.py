@@ -2,10 +2,23 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, case, exists, false, func, literal_column, or_, select
+from sqlalchemy import (
+    ColumnElement,
+    Integer,
+    Select,
+    and_,
+    bindparam,
+    case,
+    exists,
+    false,
+    func,
+    literal_column,
+    or_,
+    select,
+)
 
 from answerback.database.operation import BatchPlan, Operation, Row, Statement, Transaction
-from answerback.database.sql import aliased, as_text, bound, in_state, upsert
+from answerback.database.sql import Either, aliased, as_text, bound, in_state, upsert
 from answerback.database.tables import conversations, jobs
 from answerback.jobs.backlog import Backlog
 from answerback.jobs.kind import Claimed, Job, JobState
@@ -26,25 +39,34 @@ FIND_BY_KEY = Statement(
 FIND_RETRY = Statement(_accepted.where(jobs.c.retry_of == bindparam("retry_of")))
 
 
-_join = (
-    upsert(conversations)
-    .values(
-        tenant_id=bindparam("tenant_id"),
-        key=bindparam("key"),
-        last_position=1,
-        pending=1,
-        erased_through=0,
-        window_from=0,
-        created_at=bindparam("wall"),
-        updated_at=bindparam("wall"),
-    )
-    .on_conflict_do_update(
+_begun: dict[str, Any] = {
+    **{column: bound(conversations.c[column]) for column in ("tenant_id", "key")},
+    **dict.fromkeys(("last_position", "pending"), literal_column("1", Integer)),
+    **dict.fromkeys(("erased_through", "window_from"), literal_column("0", Integer)),
+    **dict.fromkeys(("created_at", "updated_at"), bound(conversations.c.created_at, "wall")),
+}
+_max_pending = bound(conversations.c.pending, "max_pending")
+# All parameters stand in one table expression, so that many rows may come at once.
+_joining = (
+    select(*(value.label(column) for column, value in _begun.items()), _max_pending.label("max_pending"))
+    .cte("joining")
+    .prefix_with("MATERIALIZED")
+)
+# ON CONFLICT sees the row that is there, and none of those that come: they have one limit.
+_room = Either(_max_pending, literal_column("(SELECT min(max_pending) FROM joining)", Integer))
+
+
+def _joined(begun: Any) -> Any:
+    return begun.on_conflict_do_update(
         index_elements=[conversations.c.tenant_id, conversations.c.key],
         set_={"last_position": conversations.c.last_position + 1, "pending": conversations.c.pending + 1},
-        where=conversations.c.pending < bindparam("max_pending"),
+        where=conversations.c.pending < _room,
     )
-)
+
+
 _JOINED = (
+    conversations.c.tenant_id,
+    conversations.c.key,
     conversations.c.id,
     conversations.c.last_position,
     conversations.c.pending,
@@ -52,12 +74,15 @@ _JOINED = (
     conversations.c.window_from,
 )
 JOIN_CONVERSATION = Statement(
-    _join,
-    postgresql=_join.returning(*_JOINED),
+    _joined(upsert(conversations).values(_begun)),
+    postgresql=_joined(
+        upsert(conversations).from_select(list(_begun), select(*(_joining.c[column] for column in _begun)))
+    ).returning(*_JOINED),
     read_back=select(*_JOINED).where(
         conversations.c.tenant_id == bindparam("tenant_id"), conversations.c.key == bindparam("key")
     ),
     by=("tenant_id", "key"),
+    key=("tenant_id", "key"),
 )
 
 _GIVEN = (

@@ -99,16 +99,28 @@ def reported(attempts: Statement, row_id: str, epoch: int, report: Report) -> Op
 
 
 def ending_attempt(
-    table: Any, *where: ColumnElement[bool], under_way: ColumnElement[bool] | None = None, **values: Any
+    table: Any,
+    *where: ColumnElement[bool],
+    under_way: ColumnElement[bool] | None = None,
+    look_for: ColumnElement[bool] | None = None,
+    **values: Any,
 ) -> Statement:
     """Ends the leases of the rows that match, sets `values`, and appends the attempt to each row's attempts. Where
-    `under_way` does not hold there was no attempt, and none is appended. Returns a row for each, PostgreSQL the id."""
+    `under_way` does not hold there was no attempt, and none is appended. Returns a row for each, PostgreSQL the id, and
+    with it whether there is what to `look_for`."""
     made = table.c.attempts_made + (1 if under_way is None else case((under_way, 1), else_=0))
     attempts: ColumnElement[Any] = Either(_appended_sqlite(table), _appended_postgresql(table))
     if under_way is not None:
         attempts = case((under_way, attempts), else_=table.c.attempts)
     ended = update(table).where(*where).values(**values, **HELD_LEASE, attempts_made=made, attempts=attempts)
-    return Statement(ended, postgresql=ended.returning(table.c.id), by=("row_id",), key=("row_id",))
+    returned = (table.c.id,) if look_for is None else (table.c.id, look_for)
+    return Statement(
+        ended,
+        postgresql=ended.returning(*returned),
+        read_back=None if look_for is None else select(*returned).where(table.c.id == bindparam("row_id")),
+        by=("row_id",),
+        key=("row_id",),
+    )
 
 
 def _appended_sqlite(table: Any) -> ColumnElement[Any]:

@@ -1,10 +1,11 @@
 """Messages between a process and its supervisor: JSON arrays that begin with the message's name, each behind its
 length."""
 
-import json
 import struct
 from collections.abc import Iterator
 from typing import Any, TypeAlias
+
+from pydantic_core import from_json, to_json
 
 Message: TypeAlias = list[Any]
 
@@ -12,7 +13,7 @@ LENGTH = struct.Struct("!I")
 
 
 def encode(name: str, *values: object) -> bytes:
-    body = json.dumps((name, *values), separators=(",", ":")).encode()
+    body = to_json((name, *values), inf_nan_mode="constants")
     return LENGTH.pack(len(body)) + body
 
 
@@ -29,6 +30,6 @@ class Decoder:
             end = LENGTH.size + LENGTH.unpack_from(self._received)[0]
             if len(self._received) < end:
                 return
-            message: Message = json.loads(self._received[LENGTH.size : end])
+            message: Message = from_json(self._received[LENGTH.size : end])
             del self._received[:end]
             yield message

@@ -5,9 +5,10 @@ As in `queue.fifo`, a transaction that ends or adds a delivery of a conversation
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, literal_column, select
+from sqlalchemy import ColumnElement, Select, bindparam, exists, literal_column, select
 
 from answerback.database.operation import Statement
+from answerback.database.sql import aliased, in_state
 from answerback.database.tables import OWED_STATES, deliveries, one_of
 from answerback.queue.fifo import has_head, orphaned, releasing
 from answerback.webhooks.model import DeliveryState
@@ -15,6 +16,12 @@ from answerback.webhooks.model import DeliveryState
 QUEUE = ("conversation_id", "destination")
 
 RELEASE_NEXT = releasing(deliveries, OWED_STATES, QUEUE, state=DeliveryState.PENDING)
+_next = aliased(deliveries, "next")
+_held_behind: Select[Any] = select(literal_column("1")).where(
+    *(_next.c[column] == deliveries.c[column] for column in QUEUE), in_state(_next, DeliveryState.HELD)
+)
+IS_FOLLOWED = exists(_held_behind.correlate_except(_next)).label("followed")
+"""Whether one is held behind the row, which a `RELEASE_NEXT` would find."""
 HEAD = Statement(
     select(deliveries.c.job_id).where(
         *(deliveries.c[column] == bindparam(column) for column in QUEUE),

@@ -11,7 +11,7 @@ from answerback.queue.attempts import RELEASED, Report, attempts_of_row, ending_
 from answerback.queue.fifo import LOCK_CONVERSATIONS
 from answerback.queue.leases import extending, fenced, releasing_unconfirmed
 from answerback.webhooks.model import ClaimedDelivery, DeliveryState, Reported
-from answerback.webhooks.order import RELEASE_NEXT
+from answerback.webhooks.order import IS_FOLLOWED, RELEASE_NEXT
 
 REPORT = ending_attempt(
     deliveries,
@@ -22,6 +22,7 @@ REPORT = ending_attempt(
     attempt=deliveries.c.attempt - bindparam("given_back"),
     # A delivered one keeps its time, however a resend of it ends.
     delivered_at=func.coalesce(bound(deliveries.c.delivered_at, "new_delivered_at"), deliveries.c.delivered_at),
+    look_for=IS_FOLLOWED,
 )
 RELEASE = ending_attempt(
     deliveries,
@@ -62,7 +63,7 @@ def end_attempt(
     )
     if not rows:
         return None
-    if not settles:
+    if not (settles and rows[0].followed):
         return Reported(released=False)
     next_one = yield RELEASE_NEXT(conversation_id=claim.conversation_id, destination=claim.destination, now=tx.now)
     return Reported(released=bool(next_one))

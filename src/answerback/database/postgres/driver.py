@@ -1,6 +1,7 @@
 """Sending an operation's statements to PostgreSQL: each compiled once, a batch in one round trip."""
 
 from collections.abc import Mapping, Sequence
+from operator import attrgetter, itemgetter
 from typing import Any, TypeVar
 
 from sqlalchemy import Integer, Select, Update, bindparam
@@ -56,8 +57,7 @@ class Driver:
         found = await connection.fetch(sql.text, *sql.arguments(arrays))
         if isinstance(statement.postgresql, Update):
             return _by_ordinal(statement, found)
-        ordinals = {row_id: index for index, row_id in enumerate(arrays.get("id", ()))}
-        return [(ordinals[row.id], row) for row in statement.named(found)]
+        return _by_names(statement, parameters, found)
 
     def _at_once_sql(self, statement: Statement) -> Compiled:
         if (known := self._at_once.get(statement)) is None:
@@ -87,6 +87,14 @@ def _differ(parameters: Sequence[Parameters], key: tuple[str, ...]) -> bool:
 def _by_ordinal(statement: Statement, found: Sequence[Any]) -> Rows:
     """The ordinal is the last column."""
     return list(zip([row[-1] for row in found], statement.named([row[:-1] for row in found]), strict=True))
+
+
+def _by_names(statement: Statement, parameters: Sequence[Parameters], found: Sequence[Any]) -> Rows:
+    """Of an INSERT, whose rows show for which parameters each is."""
+    names = ("id",) if "id" in parameters[0] else statement.key
+    ordinals = {given: index for index, given in enumerate(map(itemgetter(*names), parameters))}
+    shown = attrgetter(*names)
+    return [(ordinals[shown(row)], row) for row in statement.named(found)]
 
 
 def _with_ordinal(clause: ClauseElement) -> ClauseElement | None:
