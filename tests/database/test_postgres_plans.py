@@ -111,6 +111,7 @@ async def test_a_statement_of_a_group_finds_each_row_by_its_key(planner: Any, na
         ("FIND_CONVERSATION", "conversations_key"),
         ("RECENT_CONVERSATIONS", "conversations_recent"),
         ("WALK", "deliveries_ready"),
+        ("ROUND", "deliveries_ready"),
         ("CLAIM_DUE", "deliveries_ready"),
         ("CLAIM_PROBE", "deliveries_ready"),
         ("CLAIM_PROBE", "deliveries_unreached"),
@@ -161,6 +162,7 @@ async def test_a_hot_statement_uses_the_index_made_for_it(planner: Any, name: st
     [
         ("CLAIM_JOBS", "jobs_ready"),
         ("WALK", "deliveries_ready"),
+        ("ROUND", "deliveries_ready"),
         ("CLAIM_DUE", "deliveries_ready"),
         ("NEXT_HERE", "deliveries_ready"),
     ],

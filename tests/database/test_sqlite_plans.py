@@ -55,7 +55,7 @@ async def test_no_hot_statement_reads_a_whole_table(connection: sqlite3.Connecti
 
     # A scan is fine over a partial index that holds only the rows that the statement is about, over the statement's own
     # parameters, and over rows that it has picked already.
-    picked = ("SCAN anon_", "SCAN (subquery", "SCAN stops", "SCAN birth", "SCAN steps")
+    picked = ("SCAN anon_", "SCAN (subquery", "SCAN stops", "SCAN birth", "SCAN steps", "SCAN owners")
     fine = ("USING", "CONSTANT", "VIRTUAL TABLE", *picked)
     whole = [step for step in steps if step.startswith("SCAN") and not any(word in step for word in fine)]
     assert not whole, steps
@@ -117,7 +117,9 @@ async def test_no_hot_statement_reads_a_whole_table(connection: sqlite3.Connecti
         ("OWN_DELIVERIES", "deliveries_order (conversation_id=? AND destination=?)"),
         ("REMEMBERED", "PRIMARY KEY (conversation_id=?"),
         ("RECENT_CONVERSATIONS", "conversations_recent (tenant_id=? AND updated_at<?)"),
-        ("WALK", "deliveries_ready"),
+        ("WALK", "deliveries_ready (tenant_id>?)"),
+        ("WALK", "deliveries_ready (tenant_id=? AND (origin,run_at)>(?,?))"),
+        ("ROUND", "deliveries_ready"),
         ("CLAIM_DUE", "deliveries_ready (tenant_id=? AND origin=? AND run_at<?)"),
         ("CLAIM_PROBE", "deliveries_ready (tenant_id=? AND origin=? AND run_at<?)"),
         ("CLAIM_PROBE", "deliveries_unreached (tenant_id=? AND origin=?"),

@@ -29,7 +29,7 @@ from answerback.queue import fifo
 from answerback.responses import conversation_store as log
 from answerback.responses import entry_store as entries
 from answerback.responses import reference_store as references
-from answerback.webhooks import bulk_resend, listed, notify, order, receiver_rows
+from answerback.webhooks import bulk_resend, listed, notify, order, receiver_rows, walk
 from answerback.webhooks import claim as claiming
 from answerback.webhooks import depth as deliveries_depth
 from answerback.webhooks import erase as erasing
@@ -140,7 +140,8 @@ CONVERSATIONS: dict[str, Statement] = {
     "ADDED_ENTRIES": references.ADDED_ENTRIES,
 }
 DELIVERIES: dict[str, Statement] = {
-    "WALK": claiming.WALK,
+    "WALK": walk.WALK,
+    "ROUND": walk.ROUND,
     "CLAIM_DUE": claiming.CLAIM_DUE,
     "CLAIM_PROBE": claiming.CLAIM_PROBE,
     "CLAIM_UNREACHED": claiming.CLAIM_UNREACHED,

@@ -2,31 +2,13 @@
 
 import time
 
-from owing import CLOSED, SHUT, claim, owe
+from owing import CLOSED, SHUT, claim, copy_delivery, owe
 
 from builders import REPORT
-from databases import Database, PostgresDatabase, SqliteDatabase
+from databases import Database, PostgresDatabase
 from stores import Stores
 
 BACKLOG = 50_000
-COPIED = (
-    "job_id, endpoint_id, destination, tenant_id, conversation_id, position, url, run_at, attempt, attempts, "
-    "attempts_made, lease_epoch, deadline_at, created_at, body"
-)
-
-
-async def add_backlog(database: Database) -> None:
-    """Copies of the one delivery there is, to an origin that is closed."""
-    numbers = (
-        f"WITH RECURSIVE n(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < {BACKLOG}) SELECT n FROM n"
-        if isinstance(database, SqliteDatabase)
-        else f"SELECT generate_series(1, {BACKLOG}) AS n"
-    )
-    await database.execute(
-        f"""INSERT INTO deliveries (id, event_type, origin, state, {COPIED})
-            SELECT 'msg_dead_' || n, 'event-' || n, '{CLOSED.origin}', 'pending', {COPIED}
-            FROM deliveries, ({numbers}) AS numbers"""
-    )
 
 
 async def forget_the_backlog(database: Database) -> None:
@@ -50,7 +32,7 @@ async def test_a_claim_is_as_quick_beside_fifty_thousand_of_a_dead_origin(stores
     await owe(stores, 1)
     alone = await seconds_a_claim(stores)
 
-    await add_backlog(database)
+    await copy_delivery(database, BACKLOG, CLOSED.origin)
     await forget_the_backlog(database)
 
     assert await seconds_a_claim(stores) < 2 * alone + 0.005

@@ -2,13 +2,11 @@
 
 from collections import Counter
 
-import pytest
 from owing import ALIVE, CLOSED, DEAD, SHUT, claim, owe, urls
 
 from answerback.testing.clock import FakeClock
-from answerback.webhooks import claim as claiming
 from answerback.webhooks.model import OriginKey, OriginRoom
-from builders import REPORT, TENANT, URL, claim_delivery, roomy
+from builders import REPORT, URL, claim_delivery, roomy
 from databases import Database
 from stores import Stores
 
@@ -63,40 +61,6 @@ async def test_every_origin_gets_an_equal_share_of_a_claim_and_what_one_leaves_t
 
     assert Counter(urls(claims)) == {"https://a.example/": 10, "https://b.example/": 10, "https://c.example/": 1}
     assert claims.next_in == 0.0
-
-
-@pytest.mark.parametrize("limit", [1, 3, 100])
-async def test_a_walk_that_is_cut_goes_on_where_it_stopped_until_everything_is_claimed(
-    stores: Stores, monkeypatch: pytest.MonkeyPatch, limit: int
-) -> None:
-    for n in range(9):
-        await owe(stores, 2, f"https://{n}.example/")
-    monkeypatch.setattr(claiming, "WALK_LENGTH", 4)
-    monkeypatch.setattr(claiming, "WALK", claiming.walking())
-
-    claimed: list[str] = []
-    while len(claimed) < 18:
-        claims = await claim(stores, limit=limit)
-        assert claims.deliveries
-        claimed += urls(claims)
-
-    assert Counter(Counter(claimed).values()) == {2: 9}
-    assert (await claim(stores)).next_in is None
-
-
-async def test_a_cut_walk_past_closed_origins_comes_round(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
-    dead = [f"https://{n}.example" for n in range(9)]
-    for url in dead:
-        await owe(stores, 1, url + "/")
-    await owe(stores, 1)
-    closed = {OriginKey(TENANT, f"{url}:443"): SHUT for url in dead}
-    monkeypatch.setattr(claiming, "WALK_LENGTH", 4)
-    monkeypatch.setattr(claiming, "WALK", claiming.walking())
-
-    found = [await claim(stores, closed) for _ in range(3)]
-
-    assert [urls(claims) for claims in found] == [[], [], [URL]]
-    assert [claims.next_in for claims in found[:2]] == [0.0, 0.0]
 
 
 async def test_the_next_look_is_when_something_is_due_where_there_is_room(stores: Stores) -> None:

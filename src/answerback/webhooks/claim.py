@@ -1,47 +1,46 @@
 """Claiming deliveries, in three steps.
 
-Walk: which origins have pending deliveries, and from when on. One index probe for each, however many wait there.
+Walk: which origins have pending deliveries, and from when on (`walk.py`).
 Look: how many more each origin takes, by its circuit breaker and congestion window. While the breaker is open, only the
 origin's first delivery is read, and nothing is written.
-Take: one update for each origin leases at most that many; origins share the claim's limit equally. Of an origin that
-has recovered come those that could not be reached, oldest first, and those that are due, in equal parts; where it may
-have recovered, or takes one at a time, its paths take turns: one that hangs must not keep what waits for the others.
+Take: one update for each origin leases at most that many. The claim's places go from tenant to tenant, and each
+tenant's from origin to origin. Of an origin that has recovered come those that could not be reached, oldest first, and
+those that are due, in equal parts; where it may have recovered, or takes one at a time, its paths take turns: one that
+hangs must not keep what waits for the others.
 """
 
+import random
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from sqlalchemy import bindparam, func, literal_column, select, union
 
-from answerback.database.operation import Operation, Row, Rows, Statement, Transaction
+from answerback.database.operation import Operation, Row, Statement, Transaction
 from answerback.database.sql import at_most, in_state
 from answerback.database.tables import deliveries, webhook_endpoints
+from answerback.kernel.round_robin import RoundRobin
 from answerback.kernel.shares import Shares
 from answerback.queue.leases import claiming
-from answerback.queue.loose_scan import loose_scan
-from answerback.webhooks.model import LATE_MS, ClaimedDelivery, DeliveryClaims, DeliveryState, OriginKey, OriginRoom
+from answerback.webhooks.model import (
+    LATE_MS,
+    ClaimedDelivery,
+    DeliveryClaims,
+    DeliveryState,
+    OriginKey,
+    OriginRoom,
+    Round,
+)
 from answerback.webhooks.report import RELEASE_UNCONFIRMED
+from answerback.webhooks.walk import origin_at, walk
 
-WALK_LENGTH = 256
-"""How many origins one claim looks at; the next claim goes on after them."""
 ENDS = 20
 """How many of each sort are looked at for a probe."""
-START = OriginKey("", "")
 
 Look: TypeAlias = Callable[[OriginKey, bool, bool], OriginRoom]
 """How much room an origin has; the flags say that its first delivery is late, and that it could not be reached. Called
 within the transaction, on any thread."""
-
-
-def walking() -> Statement:
-    """Where each origin's delivery due first stands."""
-    columns = ("tenant_id", "origin", "run_at", "created_at", "unreached_at")
-    return loose_scan(deliveries, DeliveryState.PENDING, ("tenant_id", "origin"), "run_at", columns, WALK_LENGTH)
-
-
-WALK = walking()
 
 _here = (
     in_state(deliveries, DeliveryState.PENDING),
@@ -106,15 +105,23 @@ CLAIM_PROBE = _claim_probe()
 NEXT_HERE = Statement(select(deliveries.c.run_at).where(*_here).order_by(deliveries.c.run_at).limit(at_most(1)))
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Open:
-    """An origin that takes `room` more, and what it did not take before `recovered_at`, on the scheduling clock. `kept`
-    are places for those that are due."""
+    """An origin that takes `room` more, and what it did not take before `recovered_at`, on the scheduling clock."""
 
     key: OriginKey
     room: int
     recovered_at: int | None = None
-    kept: int = 0
+    probed: bool = False
+
+
+@dataclass(slots=True)
+class _Taken:
+    """Rows, and the origins that have no more that could not be reached, and no more that are due."""
+
+    rows: list[Row] = field(default_factory=list)
+    drained: list[_Open] = field(default_factory=list)
+    emptied: list[_Open] = field(default_factory=list)
 
 
 def claim(
@@ -125,131 +132,125 @@ def claim(
     unconfirmed: Sequence[str],
     look: Look,
     shares: Shares,
-    after: OriginKey | None,
+    under_way: Round | None,
 ) -> Operation[DeliveryClaims]:
-    """`unconfirmed` are names of claims whose commit was not answered: their deliveries are given back first. `after`
-    is where the previous claim stopped."""
+    """`unconfirmed` are names of claims whose commit was not answered: their deliveries are given back first."""
     for name in unconfirmed:
         yield RELEASE_UNCONFIRMED(owner=name)
-    stops, whole = yield from _stops(after or START)
-    probed, origins, moments = _look(tx, stops, look)
+    stops, reached = yield from walk(under_way)
+    # Where they want more than there is, no tenant and no origin is always the first.
+    origins, moments = _look(tx, random.sample(stops, len(stops)), look)
     lease = {"now": tx.now, "wall": tx.wall, "owner": owner, "expires_at": tx.now + int(lease_seconds * 1000)}
-    rows, without = yield from _take(CLAIM_PROBE, probed, limit, lease, shares)
-    more, drained, emptied = yield from _take_all(origins, limit - len(rows), lease, shares)
-    rows += more
-    drained += without
-    emptied += without
-    full = len(rows) == limit
-    if emptied and not full:
-        following = yield NEXT_HERE.each([origin.key._asdict() for origin in emptied])
+    taken = yield from _take_all(origins, limit, lease, shares)
+    full = len(taken.rows) == limit
+    if full:
+        moments.append(tx.now)
+    elif taken.emptied:
+        following = yield NEXT_HERE.each([origin.key._asdict() for origin in taken.emptied])
         moments += [row.run_at for _, row in following]
+    if under_way is not None and under_way.next_at is not None:
+        moments.append(under_way.next_at)
+    next_at = min(moments, default=None)
+    waiting = [origin.key.tenant_id for origin in origins if origin.room and not origin.probed]
     return DeliveryClaims(
-        deliveries=sorted((_claimed(tx, row) for row in rows), key=lambda claim: claim.id),
-        next_in=0.0 if full or not whole else _seconds_until(moments, tx.now),
-        drained=[origin.key for origin in drained],
-        held_back=not full and any(origin.room and not shares.allowance(origin.key.tenant_id) for origin in origins),
-        walked_to=_walked_to(rows, stops, full=full, whole=whole),
+        deliveries=sorted((_claimed(tx, row) for row in taken.rows), key=lambda claim: claim.id),
+        next_in=_seconds_until(next_at if reached is None else tx.now, tx.now),
+        drained=[origin.key for origin in taken.drained],
+        held_back=not full and not all(map(shares.allowance, waiting)),
+        under_way=None if reached is None else Round(reached, next_at),
     )
 
 
-def _stops(after: OriginKey) -> Operation[tuple[list[Row], bool]]:
-    """The origins with pending deliveries, from the one after `after` on, then from the first; and whether that is all
-    of them."""
-    stops = list((yield WALK(**after._asdict())))
-    if after == START or len(stops) == WALK_LENGTH:
-        return stops, len(stops) < WALK_LENGTH
-    seen = {(stop.tenant_id, stop.origin) for stop in stops}
-    for stop in (yield WALK(**START._asdict())):
-        if (stop.tenant_id, stop.origin) in seen:
-            return stops, True
-        stops.append(stop)
-        if len(stops) == WALK_LENGTH:
-            return stops, False
-    return stops, True
-
-
-def _look(tx: Transaction, stops: Sequence[Row], look: Look) -> tuple[list[_Open], list[_Open], list[int]]:
-    """The origins to probe, those to take from, and when to look at others again. A full origin is looked at when an
-    attempt ends."""
-    probed: list[_Open] = []
+def _look(tx: Transaction, stops: Sequence[Row], look: Look) -> tuple[list[_Open], list[int]]:
+    """The origins to take from, and when to look at others again. A full origin is looked at when an attempt ends."""
     origins: list[_Open] = []
     moments: list[int] = []
     for stop in stops:
-        key = OriginKey(stop.tenant_id, stop.origin)
+        key = origin_at(stop)
         room = look(key, tx.wall - stop.created_at > LATE_MS, stop.unreached_at is not None)
         if room.opens_in is not None:
             moments.append(max(stop.run_at, tx.now + int(room.opens_in * 1000)))
         elif room.free and room.probes_only:
-            probed.append(_Open(key, room.free, tx.now + 1))
+            origins.append(_Open(key, 1, tx.now + 1, probed=True))
         elif room.free and room.recovered_for is not None:
             recovered_at = tx.now - int(room.recovered_for * 1000)
-            if room.free == 1:
-                probed.append(_Open(key, 1, recovered_at))
-            else:
-                origins.append(_Open(key, room.free, recovered_at, kept=room.free - room.free // 2))
+            origins.append(_Open(key, room.free, recovered_at, probed=room.free == 1))
         elif room.free and stop.run_at <= tx.now:
             origins.append(_Open(key, room.free))
         elif room.free and room.probes:
-            probed.append(_Open(key, 1, tx.now + 1))
+            origins.append(_Open(key, 1, tx.now + 1, probed=True))
         elif room.free:
             moments.append(stop.run_at)
-    return probed, origins, moments
+    return origins, moments
 
 
-def _take_all(
-    origins: Sequence[_Open], limit: int, lease: dict[str, Any], shares: Shares
-) -> Operation[tuple[list[Row], list[_Open], list[_Open]]]:
-    """Leases up to `limit`; also the origins that have no more that could not be reached, and those that have no more
-    that are due."""
-    recovered = [origin for origin in origins if origin.recovered_at is not None]
-    rows, drained = yield from _take(CLAIM_UNREACHED, recovered, limit, lease, shares)
-    for origin in recovered:
-        origin.kept = 0
-    due, emptied = yield from _take(CLAIM_DUE, origins, limit - len(rows), lease, shares)
-    rows += due
-    rest = [origin for origin in recovered if origin not in drained]
-    unreached, without = yield from _take(CLAIM_UNREACHED, rest, limit - len(rows), lease, shares)
-    return rows + unreached, drained + without, emptied
+def _take_all(origins: Sequence[_Open], limit: int, lease: dict[str, Any], shares: Shares) -> Operation[_Taken]:
+    """Leases up to `limit`. What an origin leaves of its places the others get."""
+    taken = _Taken()
+    waiting = origins
+    while places := _in_turn(waiting, limit - len(taken.rows), shares):
+        left = yield from _take_in_turn(places, lease, taken)
+        for origin, missing in left.items():
+            shares.give(origin.key.tenant_id, missing)
+        waiting = [origin for origin in waiting if not left[origin]]
+    return taken
+
+
+def _in_turn(origins: Sequence[_Open], places: int, shares: Shares) -> Counter[_Open]:
+    """Takes so many places, one of each tenant after the other, as far as its share allows, and for each of its origins
+    after the other, as far as that has room."""
+    turns: RoundRobin[_Open] = RoundRobin()
+    for origin in origins:
+        if origin.room:
+            turns.add(origin.key.tenant_id, origin)
+    wanted: Counter[_Open] = Counter()
+    for _ in range(places):
+        if (turn := turns.take(lambda tenant_id: shares.allowance(tenant_id) > 0)) is None:
+            break
+        tenant_id, origin = turn
+        shares.take(tenant_id)
+        wanted[origin] += 1
+        if wanted[origin] < origin.room:
+            turns.add(tenant_id, origin)
+    return wanted
+
+
+def _take_in_turn(places: Counter[_Open], lease: dict[str, Any], taken: _Taken) -> Operation[Counter[_Open]]:
+    """Leases so many of each origin; the places that it left."""
+    left = places.copy()
+    probed = [origin for origin in places if origin.probed]
+    without = yield from _take(CLAIM_PROBE, {origin: left[origin] for origin in probed}, left, lease, taken)
+    others = [origin for origin in places if not origin.probed]
+    recovered = [origin for origin in others if origin.recovered_at is not None]
+    half = {origin: (left[origin] + 1) // 2 for origin in recovered}
+    drained = yield from _take(CLAIM_UNREACHED, half, left, lease, taken)
+    emptied = yield from _take(CLAIM_DUE, {origin: left[origin] for origin in others}, left, lease, taken)
+    rest = {origin: left[origin] for origin in recovered if origin not in drained}
+    drained += yield from _take(CLAIM_UNREACHED, rest, left, lease, taken)
+    taken.drained += without + drained
+    taken.emptied += without + emptied
+    return left
 
 
 def _take(
-    statement: Statement, origins: Sequence[_Open], limit: int, lease: dict[str, Any], shares: Shares
-) -> Operation[tuple[list[Row], list[_Open]]]:
-    """Leases up to `limit` in rounds, in each of which every origin gets an equal share; also the origins that had
-    fewer than their share."""
-    taken: list[Row] = []
-    emptied: list[_Open] = []
-    waiting = [origin for origin in origins if origin.room > origin.kept]
-    while waiting and (left := limit - len(taken)):
-        asked, waiting = waiting[:left], waiting[left:]
-        share = left // len(asked)
-        wanted = []
-        for each in asked:
-            room = min(each.room - each.kept, share, shares.allowance(each.key.tenant_id))
-            shares.take(each.key.tenant_id, room)
-            wanted.append({**lease, **each.key._asdict(), "recovered_at": each.recovered_at, "room": room})
-        found: Rows = yield statement.each(wanted)
-        taken += [row for _, row in found]
-        counts = Counter(index for index, _ in found)
-        for index, origin in enumerate(asked):
-            origin.room -= counts[index]
-            room = wanted[index]["room"]
-            shares.give(origin.key.tenant_id, room - counts[index])
-            if counts[index] < room:
-                emptied.append(origin)
-            elif origin.room > origin.kept and shares.allowance(origin.key.tenant_id):
-                waiting.append(origin)
-    return taken, emptied
+    statement: Statement, wanted: Mapping[_Open, int], left: Counter[_Open], lease: dict[str, Any], taken: _Taken
+) -> Operation[list[_Open]]:
+    """Leases so many of each origin; the origins that had fewer."""
+    asked = [(origin, room) for origin, room in wanted.items() if room]
+    if not asked:
+        return []
+    rooms = [{**lease, **each.key._asdict(), "recovered_at": each.recovered_at, "room": room} for each, room in asked]
+    found = yield statement.each(rooms)
+    taken.rows += [row for _, row in found]
+    counts = Counter(index for index, _ in found)
+    for index, (origin, _) in enumerate(asked):
+        origin.room -= counts[index]
+        left[origin] -= counts[index]
+    return [origin for index, (origin, room) in enumerate(asked) if counts[index] < room]
 
 
-def _walked_to(rows: Sequence[Row], stops: Sequence[Row], *, full: bool, whole: bool) -> OriginKey | None:
-    if full and rows:
-        return OriginKey(rows[-1].tenant_id, rows[-1].origin)
-    return None if whole else OriginKey(stops[-1].tenant_id, stops[-1].origin)
-
-
-def _seconds_until(moments: Sequence[int], now: int) -> float | None:
-    return max(0.0, (min(moments) - now) / 1000) if moments else None
+def _seconds_until(moment: int | None, now: int) -> float | None:
+    return None if moment is None else max(0.0, (moment - now) / 1000)
 
 
 def _claimed(tx: Transaction, row: Row) -> ClaimedDelivery:

@@ -123,20 +123,29 @@ class Reported:
 
 
 @dataclass(frozen=True, slots=True)
+class Round:
+    """A walk past all origins that takes several claims. It goes on behind `reached`; `next_at` is when something is
+    due at the origins up to there, on the scheduling clock, None: nothing waits for a time."""
+
+    reached: OriginKey
+    next_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class DeliveryClaims:
     """The deliveries of a claim. `next_in`: seconds until the next one is due, 0.0 if one is due now, None if none
     waits.
 
     `drained` are recovered origins at which no delivery is left from before they recovered. `held_back`: deliveries
-    that are due were left because their tenants hold their shares. The next claim begins after `walked_to`, None: at
-    the first origin.
+    that are due were left because their tenants hold their shares. `under_way` is a round that the next claim goes on
+    with.
     """
 
     deliveries: Sequence[ClaimedDelivery]
     next_in: float | None
     drained: Sequence[OriginKey]
     held_back: bool
-    walked_to: OriginKey | None
+    under_way: Round | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ from answerback.webhooks.model import (
     DeliveryState,
     OriginKey,
     Reported,
+    Round,
 )
 from answerback.webhooks.receivers import Receiver, receivers
 from answerback.webhooks.rows import RECORD_COLUMNS, delivery_records
@@ -44,7 +45,7 @@ class DeliveryStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         self.unconfirmed = UnconfirmedClaims()
-        self._walked_to: OriginKey | None = None
+        self._under_way: Round | None = None
 
     async def claim_deliveries(
         self, owner: str, limit: int, lease_seconds: float, look: Look, shares: Shares
@@ -54,12 +55,12 @@ class DeliveryStore:
         def claim(name: str, unconfirmed: Sequence[str]) -> Awaitable[DeliveryClaims]:
             return self._database.write.run(
                 lambda tx: claiming.claim(
-                    tx, name, limit, lease_seconds, unconfirmed, look, shares.copy(), self._walked_to
+                    tx, name, limit, lease_seconds, unconfirmed, look, shares.copy(), self._under_way
                 )
             )
 
         claims = await self.unconfirmed.claim(owner, claim)
-        self._walked_to = claims.walked_to
+        self._under_way = claims.under_way
         return claims
 
     async def extend_deliveries(self, held: Sequence[tuple[str, int]], lease_seconds: float) -> set[str]:

@@ -1,0 +1,119 @@
+"""The places of a claim go from tenant to tenant, and each tenant's from origin to origin, however many origins."""
+
+from collections import Counter
+
+import pytest
+from owing import SHUT, claim, copy_delivery, owe, urls
+
+from answerback.webhooks.model import DeliveryClaims, OriginKey, OriginRoom
+from builders import TENANT, URL
+from databases import Database
+from stores import Stores
+
+MANY = 600
+"""More origins than a claim looks at, twice over."""
+OTHER = "tenant-z"
+"""Its deliveries stand behind all others in the index."""
+
+
+def closed_origins(count: int = MANY, room: OriginRoom = SHUT) -> dict[OriginKey, OriginRoom]:
+    return {OriginKey(TENANT, f"https://{number}.example:443"): room for number in range(1, count + 1)}
+
+
+async def owe_at_many_origins(stores: Stores, database: Database, count: int = MANY) -> None:
+    """A delivery at each, and one at the usual origin."""
+    await owe(stores, 1)
+    await copy_delivery(database, count, "https://{}.example:443")
+
+
+def tenants(claims: DeliveryClaims) -> Counter[str]:
+    return Counter(each.tenant_id for each in claims.deliveries)
+
+
+@pytest.mark.parametrize("known", [{}, closed_origins()], ids=["live", "closed"])
+async def test_a_tenants_many_origins_delay_no_others_delivery(
+    stores: Stores, database: Database, known: dict[OriginKey, OriginRoom]
+) -> None:
+    await owe_at_many_origins(stores, database)
+    await owe(stores, 1, tenant=OTHER)
+
+    claims = await claim(stores, known, limit=2)
+
+    assert tenants(claims)[OTHER] == 1
+
+
+@pytest.mark.parametrize("room", [OriginRoom(1, probes_only=True), OriginRoom(1, recovered_for=0.0)])
+async def test_probes_of_a_tenants_dead_origins_delay_no_others_delivery(
+    stores: Stores, database: Database, room: OriginRoom
+) -> None:
+    await owe_at_many_origins(stores, database, count=40)
+    await owe(stores, 3, tenant=OTHER)
+
+    claims = await claim(stores, closed_origins(40, room), limit=20)
+
+    assert tenants(claims) == {TENANT: 17, OTHER: 3}
+
+
+async def test_each_tenant_gets_an_equal_share_of_a_claim(stores: Stores, database: Database) -> None:
+    await owe_at_many_origins(stores, database, count=20)
+    await owe(stores, 20, tenant=OTHER)
+
+    claims = await claim(stores, limit=20)
+
+    assert tenants(claims) == {TENANT: 10, OTHER: 10}
+
+
+async def test_what_a_tenant_leaves_of_its_share_the_others_get(stores: Stores, database: Database) -> None:
+    await owe_at_many_origins(stores, database, count=20)
+    await owe(stores, 3, tenant=OTHER)
+
+    claims = await claim(stores, limit=20)
+
+    assert tenants(claims) == {TENANT: 17, OTHER: 3}
+
+
+async def test_where_few_are_claimed_no_origin_is_always_the_first(stores: Stores) -> None:
+    for name in ("a", "b"):
+        await owe(stores, 40, f"https://{name}.example/")
+
+    claimed = [url for _ in range(40) for url in urls(await claim(stores, limit=1))]
+
+    assert min(Counter(claimed).values()) > 4
+    assert len(Counter(claimed)) == 2
+
+
+@pytest.mark.parametrize("limit", [50, 400])
+async def test_everything_at_very_many_origins_is_claimed(stores: Stores, database: Database, limit: int) -> None:
+    await owe_at_many_origins(stores, database)
+
+    claimed: list[str] = []
+    while len(claimed) <= MANY:
+        claims = await claim(stores, limit=limit)
+        assert claims.deliveries
+        claimed += [each.origin for each in claims.deliveries]
+
+    assert len(set(claimed)) == MANY + 1
+    assert (await claim(stores)).next_in is None
+
+
+async def test_a_round_reaches_the_origin_behind_very_many_that_are_closed(stores: Stores, database: Database) -> None:
+    await owe_at_many_origins(stores, database)
+
+    found = [await claim(stores, closed_origins()) for _ in range(3)]
+
+    assert [urls(claims) for claims in found] == [[], [], [URL]]
+    assert [claims.next_in for claims in found] == [0.0, 0.0, 30.0]
+
+
+async def test_after_a_round_in_vain_the_next_look_is_when_the_first_of_all_origins_opens(
+    stores: Stores, database: Database
+) -> None:
+    await owe_at_many_origins(stores, database)
+    await claim(stores, closed_origins(), limit=MANY)
+    known = closed_origins() | closed_origins(1, OriginRoom(0, opens_in=5.0))
+    while (claims := await claim(stores, known)).next_in == 0.0:
+        assert claims.under_way is not None
+
+    found = [await claim(stores, known) for _ in range(3)]
+
+    assert [claims.next_in for claims in found] == [0.0, 0.0, 5.0]
