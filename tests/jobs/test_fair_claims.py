@@ -1,12 +1,14 @@
 """Jobs of many tenants are claimed in fair order, and no tenant takes all places of a worker."""
 
+import asyncio
 from collections import Counter
 
 import pytest
 
 from answerback.jobs.kind import Claimed
 from answerback.kernel.shares import Shares
-from builders import LEASE, accept, claim_jobs, finish
+from answerback.testing.clock import FakeClock
+from builders import LEASE, REPORT, accept, claim_jobs, finish, later, roomy
 from databases import Database
 from stores import Stores
 
@@ -88,6 +90,32 @@ async def test_a_tenant_that_holds_its_share_is_passed_and_others_are_claimed(st
     second = await stores.jobs.claim("w", 2, LEASE, shares)
 
     assert of(list(second.jobs)) == {"small": 1, "other": 1}
+
+
+async def test_a_due_retry_waits_for_no_backlog_of_anothers(stores: Stores, clock: FakeClock) -> None:
+    await waiting(stores, large=300)
+    retried = await claim_jobs(stores, limit=300)
+    await asyncio.gather(*(stores.jobs.put_off(each, later(1.0), REPORT) for each in retried))
+    await waiting(stores, small=1)
+    (late,) = await claim_jobs(stores)
+    await stores.jobs.put_off(late, later(2.0), REPORT)
+    clock.advance(5)
+
+    claims = await claim_jobs(stores, limit=3)
+
+    assert of(claims) == {"large": 2, "small": 1}
+
+
+async def test_all_that_is_due_is_promoted_however_much_it_is(stores: Stores, clock: FakeClock) -> None:
+    await waiting(stores, large=450)
+    retried = await claim_jobs(stores, limit=450)
+    await asyncio.gather(*(stores.jobs.put_off(each, later(1.0), REPORT) for each in retried))
+    clock.advance(5)
+
+    found = [await stores.jobs.claim("w", 1_000, LEASE, roomy()) for _ in range(3)]
+
+    assert sum(len(claims.jobs) for claims in found) == 450
+    assert [claims.next_in for claims in found] == [0.0, 0.0, None]
 
 
 async def test_nothing_is_held_back_where_everything_is_claimed(stores: Stores) -> None:

@@ -86,7 +86,7 @@ async def test_one_that_is_given_back_keeps_its_turn(stores: Stores, clock: Fake
     assert (await claim_job(stores)).id == claim.id
 
 
-async def test_one_that_is_scheduled_again_makes_room_and_goes_back_into_quarantine_once_it_is_due(
+async def test_one_that_is_put_off_makes_room_and_stays_in_quarantine_until_it_is_due(
     stores: Stores, clock: FakeClock
 ) -> None:
     jobs = {(await accept(stores, session=None)).job_id for _ in range(2)}
@@ -94,18 +94,33 @@ async def test_one_that_is_scheduled_again_makes_room_and_goes_back_into_quarant
     await stores.jobs.release_quarantined()
     first = await claim_job(stores)
     await stores.jobs.put_off(first, later(10.0), REPORT)
+    assert await state_of(stores, first.id) == JobState.QUARANTINED
 
     assert (await stores.jobs.release_quarantined())["jobs_on_probation"] == 1
     second = await claim_job(stores)
-    clock.advance(10)
-    await stores.jobs.release_quarantined()
-
     assert {first.id, second.id} == jobs
-    assert await claim_jobs(stores) == []
-    assert await state_of(stores, first.id) == JobState.QUARANTINED
     assert await finish(stores, second)
-    await stores.jobs.release_quarantined()
+    assert (await stores.jobs.release_quarantined())["jobs_on_probation"] == 0
+
+    clock.advance(10)
+    assert (await stores.jobs.release_quarantined())["jobs_on_probation"] == 1
     assert (await claim_job(stores)).id == first.id
+
+
+async def test_tenants_take_turns(stores: Stores, clock: FakeClock) -> None:
+    for tenant_id in ("a", "a", "a", "b"):
+        await accept(stores, session=None, tenant_id=tenant_id)
+        clock.advance(1)
+    await lose_twice(stores, clock)
+
+    ran = []
+    for _ in range(4):
+        await stores.jobs.release_quarantined()
+        claim = await claim_job(stores)
+        await finish(stores, claim)
+        ran.append(claim.tenant_id)
+
+    assert ran == ["a", "b", "a", "a"]
 
 
 @pytest.mark.parametrize("end", ["cancel", "expire", "resolve"])

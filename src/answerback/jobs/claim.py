@@ -1,19 +1,18 @@
-"""Claiming jobs: due ones are promoted to queued, and queued ones leased in the order of their rank."""
+"""Claiming jobs: due ones are promoted (`promote.py`), and queued ones leased in the order of their ranks."""
 
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, literal_column, select, update
+from sqlalchemy import bindparam, select
 
 from answerback.database.operation import Operation, Row, Statement, Transaction
-from answerback.database.sql import at_most, in_state, still_in_state
+from answerback.database.sql import in_state
 from answerback.database.tables import jobs
 from answerback.jobs.kind import Claimed, JobState, Queue, Registry
 from answerback.jobs.model import JobClaims
-from answerback.jobs.order import rank
-from answerback.jobs.recover import QUARANTINE_LOSSES
+from answerback.jobs.promote import NEXT_SCHEDULED, promote
 from answerback.jobs.reschedule import PUT_OFF_UNREADABLE
 from answerback.jobs.rows import CLAIMED_COLUMNS, claimed_of
 from answerback.kernel.shares import Shares
@@ -22,30 +21,11 @@ from answerback.queue.fair_order import has_rank
 from answerback.queue.leases import claiming, extending, fenced, releasing_unconfirmed
 from answerback.queue.loose_scan import loose_scan
 
-PROMOTED_AT_ONCE = 200
 WALK_LENGTH = 256
 """How many tenants a claim looks at where some hold their shares; the next claim goes on behind them."""
 UNREADABLE_SECONDS = 60.0
 """A job that only another version of this service can read is due again after this time; that version may then claim it
 first."""
-
-# A due job that has lost two leases is quarantined by the sweep.
-_scheduled = (in_state(jobs, JobState.SCHEDULED), jobs.c.lease_losses < literal_column(str(QUARANTINE_LOSSES)))
-_due = (
-    select(jobs.c.id)
-    .where(*_scheduled, jobs.c.run_at <= bindparam("now"))
-    .order_by(jobs.c.run_at)
-    .limit(at_most(PROMOTED_AT_ONCE))
-    .with_for_update(skip_locked=True)
-)
-DUE = Statement(_due)
-# One at a time: each ranks behind those of its tenant before it.
-PROMOTE = Statement(
-    update(jobs)
-    .where(jobs.c.id == bindparam("row_id"), still_in_state(jobs, JobState.SCHEDULED))
-    .values(state=JobState.QUEUED, rank=rank(jobs.c.queue, jobs.c.tenant_id)),
-    by=("row_id",),
-)
 
 
 def _claiming(which: Any) -> Statement:
@@ -64,7 +44,6 @@ def _claiming(which: Any) -> Statement:
 CLAIM = _claiming(has_rank(jobs))
 CLAIM_OF_TENANT = _claiming(jobs.c.tenant_id == bindparam("tenant_id"))
 WALK = loose_scan(jobs, JobState.QUEUED, ("tenant_id",), "rank", ("tenant_id", "rank"), WALK_LENGTH, same="queue")
-NEXT_SCHEDULED = Statement(select(jobs.c.run_at).where(*_scheduled).order_by(jobs.c.run_at).limit(at_most(1)))
 
 EXTEND = extending(jobs, JobState.RUNNING)
 RELEASE_UNCONFIRMED = releasing_unconfirmed(jobs, JobState.RUNNING, JobState.QUEUED)
@@ -87,9 +66,7 @@ def claim(
     begins behind the tenant `after`."""
     for name in unconfirmed:
         yield RELEASE_UNCONFIRMED(owner=name)
-    promoted = yield DUE(now=tx.now)
-    if promoted:
-        yield PROMOTE.many([{"row_id": row.id} for row in promoted])
+    more_is_due = yield from promote(tx, queue)
     expires_at = tx.now + int(lease_seconds * 1000)
     lease = {"now": tx.now, "wall": tx.wall, "owner": owner, "expires_at": expires_at, "queue": queue}
     taken = yield from _take(limit, lease, shares, after)
@@ -103,10 +80,10 @@ def claim(
             unreadable.append({"row_id": row.id, "epoch": row.lease_epoch, "due_at": due_at})
     if unreadable:
         yield PUT_OFF_UNREADABLE.each(unreadable)
-    if len(taken.rows) == limit or len(promoted) == PROMOTED_AT_ONCE:
+    if len(taken.rows) == limit or more_is_due:
         next_in: float | None = 0.0
     else:
-        scheduled = yield NEXT_SCHEDULED()
+        scheduled = yield NEXT_SCHEDULED(queue=queue)
         next_in = max(0.0, (scheduled[0].run_at - tx.now) / 1000) if scheduled else None
     ids = [each["row_id"] for each in unreadable]
     return JobClaims(claimed, next_in, ids, taken.held_back, taken.walked_to)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import bindparam, func, literal_column, select
+from sqlalchemy import and_, bindparam, func, literal_column, select
 
 from answerback.database.operation import Operation, Rows, Statement, Transaction
 from answerback.database.sql import Either, at_most, in_state
@@ -20,26 +20,30 @@ OPEN_STATES = (
 )
 
 
+_ZERO: Any = literal_column("0")
+_NO_TEXT: Any = literal_column("''")
+
+
 def _where(state: JobState) -> Sequence[Any]:
-    return [in_state(jobs, state), has_rank(jobs)] if state is JobState.QUEUED else [in_state(jobs, state)]
+    """Also what PostgreSQL's index asks for."""
+    also: Mapping[JobState, Any] = {JobState.QUEUED: has_rank(jobs), JobState.SCHEDULED: jobs.c.run_at >= _ZERO}
+    return [in_state(jobs, state), *([also[state]] if state in also else [])]
 
 
 _INDEXED: Mapping[JobState, Any] = {
-    JobState.SCHEDULED: jobs.c.run_at,
-    JobState.HELD: jobs.c.conversation_id,
-    JobState.RUNNING: jobs.c.lease_expires_at,
-    JobState.AWAITING: jobs.c.run_at,
-    JobState.QUARANTINED: jobs.c.run_at,
+    JobState.SCHEDULED: jobs.c.queue >= _NO_TEXT,
+    JobState.HELD: jobs.c.conversation_id >= _ZERO,
+    JobState.RUNNING: jobs.c.lease_expires_at >= _ZERO,
+    JobState.AWAITING: jobs.c.run_at >= _ZERO,
+    JobState.QUARANTINED: and_(jobs.c.tenant_id >= _NO_TEXT, jobs.c.run_at >= _ZERO),
 }
-"""What the index of a state begins with: never negative there. Where nothing is asked of it, SQLite reads the index of
+"""True of each row, of what the index of a state begins with. Where nothing is asked of that, SQLite reads the index of
 all jobs instead, whatever their state."""
 
 
 def _count(state: JobState) -> Statement:
     counted = select(func.count().label("rows")).where(*_where(state))
-    if state is JobState.QUEUED:
-        return Statement(counted)
-    return Statement(counted.where(_INDEXED[state] >= literal_column("0")), postgresql=counted)
+    return Statement(counted.where(_INDEXED[state]) if state in _INDEXED else counted, postgresql=counted)
 
 
 COUNT = {state: _count(state) for state in OPEN_STATES}

@@ -90,8 +90,8 @@ class JobState(StrEnum):
     AWAITING = "awaiting"
     """Handed to an LLM that answers by webhook. That webhook ends it, or the sweep once `run_at` has passed."""
     QUARANTINED = "quarantined"
-    """Its workers lost their lease twice. The sweep releases one such job at a time, so that a third loss names the
-    culprit."""
+    """Its workers lost their lease twice. The sweep releases one such job at a time once it is due, so that a third
+    loss names the culprit."""
     COMPLETED = "completed"
     FAILED = "failed"
     CANCELLED = "cancelled"

@@ -45,26 +45,25 @@ TAKE_BACK = ending_attempt(
 )
 RECOVER_PLAN = BatchPlan((TRY_LOCK_CONVERSATION, END_LOST, TAKE_BACK, *SETTLING), "recover_jobs")
 
-_lost_twice = jobs.c.lease_losses >= literal_column(str(QUARANTINE_LOSSES))
-QUARANTINE_DUE = Statement(
-    update(jobs)
-    .where(in_state(jobs, JobState.SCHEDULED), _lost_twice, jobs.c.run_at <= bindparam("now"))
-    .values(state=JobState.QUARANTINED)
-)
 _other = aliased(jobs, "other")
 _on_probation: ColumnElement[bool] = exists(
     select(literal_column("1")).select_from(_other).where(literal_column(f"other.{ON_PROBATION}"))
 )
-_oldest = (
+_due_first = (
     select(jobs.c.id)
-    .where(in_state(jobs, JobState.QUARANTINED), ~_on_probation)
-    .order_by(jobs.c.run_at)
+    .where(
+        in_state(jobs, JobState.QUARANTINED),
+        jobs.c.tenant_id > bindparam("after"),
+        jobs.c.run_at <= bindparam("now"),
+        ~_on_probation,
+    )
+    .order_by(jobs.c.tenant_id, jobs.c.run_at)
     .limit(at_most(1))
     .with_for_update(skip_locked=True)
 )
 # Of two sweepers that release at once, the unique index `jobs_on_probation` lets one commit.
 RELEASE_QUARANTINED = Statement(
-    update(jobs).where(is_one_of(jobs.c.id, _oldest)).values(state=JobState.QUEUED).returning(jobs.c.id)
+    update(jobs).where(is_one_of(jobs.c.id, _due_first)).values(state=JobState.QUEUED).returning(jobs.c.tenant_id)
 )
 
 
@@ -99,8 +98,11 @@ def _recover(tx: Transaction, kinds: Registry, row: Row) -> Operation[JobState |
     return state if taken else None
 
 
-def release_quarantined(tx: Transaction) -> Operation[Swept]:
+def release_quarantined(tx: Transaction, after: str) -> Operation[str | None]:
     """Lets one job that has lost two leases run, while no other such job does: a third loss then names the culprit, not
-    a job that merely ran beside it."""
-    yield QUARANTINE_DUE(now=tx.now)
-    return Swept(jobs_on_probation=len((yield RELEASE_QUARANTINED())))
+    a job that merely ran beside it. Tenants take turns: returns whose it is, the next tenant's behind the one `after`;
+    None where no job was released."""
+    for behind in dict.fromkeys((after, "")):
+        if released := (yield RELEASE_QUARANTINED(after=behind, now=tx.now)):
+            return str(released[0].tenant_id)
+    return None

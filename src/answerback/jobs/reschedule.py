@@ -2,19 +2,24 @@
 
 from typing import Any
 
-from sqlalchemy import bindparam, update
+from sqlalchemy import bindparam, case, literal_column, update
 
 from answerback.database.operation import BatchPlan, Operation, Statement, Transaction
+from answerback.database.sql import as_text
 from answerback.database.tables import jobs
 from answerback.jobs.kind import Claimed, JobState
 from answerback.jobs.outcome import Retry, Snooze
+from answerback.jobs.recover import QUARANTINE_LOSSES
 from answerback.jobs.rows import error_of
 from answerback.queue import attempts
 from answerback.queue.attempts import Report, ending_attempt
 from answerback.queue.leases import HELD_LEASE, fenced
 
+# One that has lost two leases goes back into quarantine: nothing promotes it.
+_lost_twice = jobs.c.lease_losses >= literal_column(str(QUARANTINE_LOSSES))
+_WAITING = case((_lost_twice, as_text(JobState.QUARANTINED)), else_=as_text(JobState.SCHEDULED))
 _put_off: dict[str, Any] = {
-    "state": JobState.SCHEDULED,
+    "state": _WAITING,
     "run_at": bindparam("due_at"),
     "attempt": jobs.c.attempt - bindparam("given_back"),
     "error": bindparam("new_error"),
@@ -27,7 +32,7 @@ PUT_OFF_UNASKED = Statement(
 PUT_OFF_UNREADABLE = Statement(
     update(jobs)
     .where(fenced(jobs, JobState.RUNNING))
-    .values(state=JobState.SCHEDULED, run_at=bindparam("due_at"), attempt=jobs.c.attempt - 1, **HELD_LEASE)
+    .values(state=_WAITING, run_at=bindparam("due_at"), attempt=jobs.c.attempt - 1, **HELD_LEASE)
     .returning(jobs.c.id),
     by=("row_id",),
 )

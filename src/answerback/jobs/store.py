@@ -65,6 +65,7 @@ class JobStore:
         self._recount = Recount(self.count_open)
         self.unconfirmed = UnconfirmedClaims()
         self._walked_to: dict[Queue, str | None] = {}
+        self._released_of = ""
 
     async def accept(self, job: NewJob, limits: Limits, offer: Offer | None = None) -> Accepted:
         """With an `offer` the job is born claimed if no other waits. Raises ConversationFull, TenantFull, Overloaded,
@@ -194,8 +195,12 @@ class JobStore:
         return await self._write(partial(recover.recover, kinds=self._kinds))
 
     async def release_quarantined(self) -> Swept:
-        """Lets one job run that has lost its lease twice."""
-        return await self._write(recover.release_quarantined)
+        """Lets one job run that has lost its lease twice: the next tenant's."""
+        released_of = await self._write(lambda tx: recover.release_quarantined(tx, self._released_of))
+        if released_of is None:
+            return Swept()
+        self._released_of = released_of
+        return Swept(jobs_on_probation=1)
 
     async def expire(self) -> Swept:
         """Ends a batch of jobs whose deadline passed, or whose LLM did not call back in time."""

@@ -155,7 +155,7 @@ def upgrade() -> None:
         unique=True,
         where="state IN ('queued', 'running') AND lease_losses >= 2",
     )
-    _index("jobs_quarantined", "jobs", "run_at", where="state = 'quarantined'")
+    _index("jobs_quarantined", "jobs", "tenant_id", "run_at", where="state = 'quarantined'")
     _index("jobs_ready", "jobs", "queue", "rank", where="state = 'queued'", compared="rank")
     _index(
         "jobs_ready_of_tenant",
@@ -166,7 +166,14 @@ def upgrade() -> None:
     )
     _index("jobs_retry", "jobs", "retry_of", unique=True, where="retry_of IS NOT NULL")
     _index("jobs_running", "jobs", "queue", "rank", where="state = 'running'")
-    _index("jobs_scheduled", "jobs", "run_at", where="state = 'scheduled'")
+    _index("jobs_scheduled", "jobs", "queue", "run_at", where="state = 'scheduled'", compared="run_at")
+    _index(
+        "jobs_scheduled_of_tenant",
+        "jobs",
+        *("queue", "tenant_id", "run_at"),
+        where="state = 'scheduled'",
+        compared="tenant_id",
+    )
     _index("jobs_transient", "jobs", "erase_at", where="erase_at IS NOT NULL")
     _index(
         "jobs_tried",
