@@ -61,7 +61,11 @@ def test_help_names_every_command(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["init", "serve", "listen", "demo", "migrate", "secret", "keys create", "keys list", "keys revoke"]
+    "command",
+    [
+        *("init", "serve", "listen", "demo", "migrate", "secret"),
+        *("keys create", "keys list", "keys weigh", "keys revoke"),
+    ],
 )
 def test_every_command_explains_itself(run: Run, command: str) -> None:
     assert said(run(*command.split(), "--help"))
@@ -208,9 +212,15 @@ def test_a_key_may_have_a_rate_of_its_own(run: Run) -> None:
     assert "--rate-limit is 'often' but must be a number a second, minute, hour or day" in refused
 
 
-def test_a_key_may_weigh_its_tenant(run: Run) -> None:
-    assert said(run("keys", "create", "heavy", "--weight", "3"))
+def test_a_key_may_weigh_its_tenant_which_may_be_weighed_anew(run: Run) -> None:
+    tenant = said(run("keys", "create", "heavy", "--weight", "3"))[3].split()[-1].rstrip(".")
+    assert "weight 3" in said(run("keys", "list"))[0]
 
+    assert said(run("keys", "weigh", "heavy", "5")) == [f"{tenant} weighs 5."]
+
+    assert "weight 5" in said(run("keys", "list"))[0]
+    assert "nobody" in refusal(run("keys", "weigh", "nobody", "5"))
+    assert run("keys", "weigh", "heavy", "0").exit_code == 2
     assert "--weight" in run("keys", "create", "typo", "--weight", "0").stderr
 
 

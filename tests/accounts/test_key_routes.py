@@ -27,7 +27,7 @@ async def create(api: Api, **asked: Any) -> Any:
 
 
 async def test_a_key_works_at_once_and_is_listed_without_itself(api: Api) -> None:
-    made = await create(api, rate_limit="5/minute")
+    made = await create(api, rate_limit="5/minute", weight=3)
 
     assert (await api("GET", "/v1/jobs", made["key"])).headers["ratelimit-limit"] == "5"
     (listed,) = (await api("GET", "/v1/keys", OPERATOR)).json["items"]
@@ -37,6 +37,7 @@ async def test_a_key_works_at_once_and_is_listed_without_itself(api: Api) -> Non
     }
     assert (made["last_used_at"], listed["last_used_at"] is None) == (None, False)
     assert (listed["name"], listed["operator"], listed["revoked_at"]) == ("shop", False, None)
+    assert listed["weight"] == 3
 
 
 async def test_keys_are_listed_in_pages_newest_first(api: Api) -> None:

@@ -65,8 +65,22 @@ async def test_a_key_weighs_its_tenant_and_another_leaves_the_weight(stores: Sto
     await stores.accounts.create_key("mine, again", "hash-4", tenant=DEFAULT_TENANT, weight=7)
 
     assert set(await database.rows("SELECT id, weight FROM tenants")) == {(key.tenant_id, 3), (DEFAULT_TENANT, 7)}
+    assert sorted(each.weight for each in await stores.accounts.list_keys()) == [3, 3, 7, 7]
     await stores.accounts.create_key("light", "hash-5")
     assert await stores.accounts.weights() == {key.tenant_id: 3, DEFAULT_TENANT: 7}
+
+
+async def test_a_tenant_is_weighed_anew(stores: Stores) -> None:
+    await stores.accounts.create_key("shop", "hash-1", weight=3)
+    await stores.accounts.create_key("mine", "hash-2", tenant=DEFAULT_TENANT)
+
+    assert await stores.accounts.weigh(DEFAULT_TENANT, 2) == DEFAULT_TENANT
+    await stores.accounts.weigh("shop", 1)
+
+    assert {each.name: each.weight for each in await stores.accounts.list_keys()} == {"shop": 1, "mine": 2}
+    assert await stores.accounts.weights() == {DEFAULT_TENANT: 2}
+    with pytest.raises(NotFound, match="nobody"):
+        await stores.accounts.weigh("nobody", 2)
 
 
 async def test_an_unknown_tenant_gets_no_key(stores: Stores) -> None:

@@ -14,8 +14,8 @@ DEFAULT_TENANT = "default"
 @dataclass(frozen=True, slots=True)
 class ApiKey:
     """A key as it is stored: only its hash. `operator`: it may manage keys and list every tenant's jobs. `rate_limit`
-    is written like the setting RATE_LIMIT, None for that setting's. Times are epoch milliseconds; `last_used_at`
-    may be a minute old, `revoked_at` is None while the key is valid."""
+    is written like the setting RATE_LIMIT, None for that setting's. `weight` is its tenant's. Times are epoch
+    milliseconds; `last_used_at` may be a minute old, `revoked_at` is None while the key is valid."""
 
     id: str
     tenant_id: str
@@ -23,6 +23,7 @@ class ApiKey:
     key_hash: str
     operator: bool
     rate_limit: str | None
+    weight: int
     created_at: int
     last_used_at: int | None = None
     revoked_at: int | None = None

@@ -30,13 +30,15 @@ KEY = "key_01a1fc8454427e0488ed70bfee41f52c"
 
 class KeyBody(BaseModel):
     """A key, without its text. `rate_limit` is null where the setting RATE_LIMIT counts, `last_used_at` before the
-    first request, `revoked_at` while the key is valid."""
+    first request, `revoked_at` while the key is valid. `weight` is its tenant's share of what is short, beside tenants
+    of weight 1."""
 
     id: str = Field(examples=[KEY])
     tenant_id: str = Field(examples=["tnt_01a1fc8454427e0488ed70bfd1c5a7e4"])
     name: str = Field(examples=["shop"])
     operator: bool = Field(examples=[False])
     rate_limit: str | None = Field(examples=["1000/hour"])
+    weight: int = Field(examples=[1])
     created_at: Time
     last_used_at: Time | None = Field(description="A minute late at most.", examples=["2026-01-01T12:00:00.000Z"])
     revoked_at: Time | None = Field(examples=[None])

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import BigInteger, bindparam, insert, literal_column, or_, select, update
+from sqlalchemy import BigInteger, bindparam, func, insert, literal_column, or_, select, update
 
 from answerback.accounts.model import DEFAULT_TENANT, ApiKey, KeyPage
 from answerback.database.operation import Database, Operation, Row, Statement, Transaction
@@ -16,7 +16,7 @@ WEIGH_TENANT = Statement(
     .values(parameters(tenants))
     .on_conflict_do_update(index_elements=[tenants.c.id], set_={"weight": bindparam("weight")})
 )
-FIND_TENANT = Statement(select(tenants.c.id).where(tenants.c.id == bindparam("given")))
+FIND_TENANT = Statement(select(tenants.c.id, tenants.c.weight).where(tenants.c.id == bindparam("given")))
 TENANTS_OF_KEY = Statement(
     select(api_keys.c.tenant_id)
     .where(or_(api_keys.c.name == bindparam("given"), api_keys.c.id == bindparam("given")))
@@ -25,8 +25,11 @@ TENANTS_OF_KEY = Statement(
 )
 INSERT_KEY = Statement(insert(api_keys).values(parameters(api_keys, "last_used_at", "revoked_at")))
 WEIGHTS = Statement(select(tenants.c.id, tenants.c.weight).where(tenants.c.weight > literal_column("1")))
-LIST_KEYS = Statement(select(*api_keys.c).order_by(api_keys.c.id))
-_newest_keys = select(*api_keys.c).order_by(api_keys.c.id.desc()).limit(bindparam("at_most"))
+_keys = select(*api_keys.c, func.coalesce(tenants.c.weight, literal_column("1")).label("weight")).outerjoin_from(
+    api_keys, tenants, tenants.c.id == api_keys.c.tenant_id
+)
+LIST_KEYS = Statement(_keys.order_by(api_keys.c.id))
+_newest_keys = _keys.order_by(api_keys.c.id.desc()).limit(bindparam("at_most"))
 NEWEST_KEYS = Statement(_newest_keys)
 OLDER_KEYS = Statement(_newest_keys.where(api_keys.c.id < bindparam("before")))
 NOTE_USE = Statement(
@@ -58,7 +61,9 @@ def create_key(
     if tenant is None or weight is not None:
         # The default tenant has no row before it is weighed.
         yield WEIGH_TENANT(id=tenant_id, weight=weight or 1, created_at=tx.wall)
-    key = ApiKey(new_id("key_", tx.wall), tenant_id, name, key_hash, operator, rate_limit, tx.wall)
+    weighed = yield FIND_TENANT(given=tenant_id)
+    now_weighs = weighed[0].weight if weighed else 1
+    key = ApiKey(new_id("key_", tx.wall), tenant_id, name, key_hash, operator, rate_limit, now_weighs, tx.wall)
     yield INSERT_KEY(
         id=key.id,
         tenant_id=tenant_id,
@@ -69,6 +74,12 @@ def create_key(
         created_at=tx.wall,
     )
     return key
+
+
+def weigh(tx: Transaction, tenant: str, weight: int) -> Operation[str]:
+    tenant_id = yield from find_tenant(tx, tenant)
+    yield WEIGH_TENANT(id=tenant_id, weight=weight, created_at=tx.wall)
+    return tenant_id
 
 
 def find_tenant(_: Transaction, given: str) -> Operation[str]:
@@ -116,6 +127,7 @@ def _key(row: Row) -> ApiKey:
         key_hash=row.key_hash,
         operator=bool(row.operator),
         rate_limit=row.rate_limit,
+        weight=row.weight,
         created_at=row.created_at,
         last_used_at=row.last_used_at,
         revoked_at=row.revoked_at,
@@ -143,6 +155,10 @@ class AccountStore:
         return await self._database.write.run(
             lambda tx: create_key(tx, name, key_hash, rate_limit, tenant, operator, weight)
         )
+
+    async def weigh(self, tenant: str, weight: int) -> str:
+        """Sets the weight of the tenant that `find_tenant` finds; returns its id. Raises NotFound, Conflict."""
+        return await self._database.write.run(lambda tx: weigh(tx, tenant, weight))
 
     async def find_tenant(self, given: str) -> str:
         """The id of the tenant that has this id, or a key of this id or name. Raises NotFound; Conflict where several

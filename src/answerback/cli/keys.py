@@ -79,10 +79,22 @@ def list_keys() -> None:
     # Plain lines: a table would cut the ids, which 'keys revoke' takes, to the width of the terminal.
     for key in with_stores(lambda stores: stores.accounts.list_keys()):
         state = "live" if key.revoked_at is None else f"revoked {rfc3339(key.revoked_at)}"
-        rate = key.rate_limit or "default rate"
+        rate, weight = key.rate_limit or "default rate", f"weight {key.weight}"
         role = "operator" if key.operator else "client"
         times = f"{rfc3339(key.created_at)}  {state:<32}"
-        typer.echo(f"{key.id}  {times}  {key.tenant_id:<36}  {role:<8}  {rate:<14}  {key.name}")
+        typer.echo(f"{key.id}  {times}  {key.tenant_id:<36}  {role:<8}  {rate:<14}  {weight:<11}  {key.name}")
+
+
+@keys.command("weigh")
+def weigh_tenant(
+    tenant: Annotated[str, typer.Argument(help="A tenant's id, or the name or id of a key it has.")],
+    weight: Annotated[
+        int, typer.Argument(min=1, max=MAX_WEIGHT, help="Its share of what is short, beside tenants of weight 1.")
+    ],
+) -> None:
+    """Give a tenant another weight; services notice within a minute."""
+    tenant_id = with_stores(lambda stores: stores.accounts.weigh(tenant, weight))
+    typer.echo(f"{tenant_id} weighs {weight}.")
 
 
 @keys.command("revoke")
