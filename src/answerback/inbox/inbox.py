@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import TypeAlias
 from urllib.parse import unquote, urlsplit
 
@@ -24,6 +25,7 @@ class Inbox:
         self._store = store
         self._tokens = tokens
         self._prefix = base_url.rstrip("/") + PATH
+        self._plain_prefix = _plain(self._prefix)
         self._secrets_of = secrets_of
 
     async def address(self, tenant_id: str) -> str:
@@ -41,7 +43,7 @@ class Inbox:
 
     def is_own(self, url: str) -> bool:
         """Whether it leads to the inboxes, spelt as `address` has it or otherwise."""
-        return _plain(url).startswith(_plain(self._prefix))
+        return _plain(url).startswith(self._plain_prefix)
 
     def token_in(self, url: str) -> str | None:
         """The token of an inbox's address; None for any other URL."""
@@ -65,6 +67,7 @@ class Inbox:
         return Verdict.VERIFIED if is_signed(headers, body, secrets) else Verdict.WRONG
 
 
+@lru_cache(maxsize=1024)
 def _plain(url: str) -> str:
     """An HTTP URL with its host in lower case, its port, and nothing escaped, without its query."""
     parts = urlsplit(url)

@@ -19,7 +19,7 @@ MAX_OWNERS = 4096
 class _Remembered:
     """One owner's secrets; `lock` is held while they are read, so that many deliveries read them once."""
 
-    values: tuple[str, ...] = ()
+    keys: tuple[signature.Key, ...] = ()
     rotations: int = 0
     fresh_until: float = float("-inf")
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -36,9 +36,9 @@ class Signer:
     async def headers(self, owner: str, webhook_id: str, now: int, body: bytes) -> dict[str, str]:
         """The signature headers of an attempt made `now` (epoch milliseconds) at what `owner` receives, the id of an
         endpoint or else of a tenant. Raises as `SigningSecrets.live`."""
-        return signature.headers(webhook_id, now // 1000, body, await self._values(owner))
+        return signature.headers_by(await self._keys(owner), webhook_id, now // 1000, body)
 
-    async def _values(self, owner: str) -> tuple[str, ...]:
+    async def _keys(self, owner: str) -> tuple[signature.Key, ...]:
         remembered = self._remembered.get(owner)
         if remembered is None:
             remembered = self._remembered[owner] = _Remembered()
@@ -46,13 +46,13 @@ class Signer:
                 self._remembered.popitem(last=False)
         self._remembered.move_to_end(owner)
         if self._is_fresh(owner, remembered):
-            return remembered.values
+            return remembered.keys
         async with remembered.lock:
             if not self._is_fresh(owner, remembered):
                 remembered.rotations = self._secrets.rotations(owner)
-                remembered.values = tuple(secret.value for secret in await self._secrets.live(owner))
+                remembered.keys = tuple(signature.Key(secret.value) for secret in await self._secrets.live(owner))
                 remembered.fresh_until = self._clock.monotonic() + FRESH_SECONDS
-        return remembered.values
+        return remembered.keys
 
     def _is_fresh(self, owner: str, remembered: _Remembered) -> bool:
         rotated = self._secrets.rotations(owner) != remembered.rotations
