@@ -17,6 +17,7 @@ from answerback.llm.answers.finish_reasons import check_end, reason_of
 from answerback.llm.answers.framing import is_event_stream
 from answerback.llm.answers.heads import COMPLETION, Head
 from answerback.llm.answers.odd_json import Mended, decode
+from answerback.llm.answers.plain import is_plain
 from answerback.llm.answers.sse import first_data
 from answerback.llm.answers.streams import chunks, in_turn
 from answerback.llm.errors.error_bodies import read_error
@@ -50,6 +51,8 @@ async def _read_document(
 ) -> tuple[bytes, dict[str, Json]]:
     good = 200 <= response.status < 300
     document = decode(body) if good else None
+    if is_plain(document):
+        return body.removeprefix(BOM_UTF8), document
     if isinstance(document, dict):
         document = completions.without_nulls(without_blank_error(document))
     if isinstance(document, dict) and document.get("choices") and not document.get("error"):
