@@ -264,6 +264,7 @@ class StubOrigins:
         self.looked: list[tuple[OriginKey, bool]] = []
         self.begun: list[OriginKey] = []
         self.ends: list[AttemptEnd] = []
+        self.seconds: list[float] = []
         self.drained_keys: list[OriginKey] = []
         self.reserved = 0
         self.closed = False
@@ -291,6 +292,7 @@ class StubOrigins:
 
     def ended(self, key: OriginKey, end: AttemptEnd, seconds: float) -> bool:
         self.ends.append(end)
+        self.seconds.append(seconds)
         return self.more_may_begin
 
     def drained(self, key: OriginKey) -> None:

@@ -47,6 +47,7 @@ class Post:
         self.journal = journal
         self.notifier = Notifier()
         self.origins = StubOrigins()
+        self.signer = Signer(SigningSecrets(stores.database, {TENANT: SECRET}), clock)
         self.failpoints: list[Failpoint] = []
 
     def deliverer(self, sender: StubSender) -> Deliverer:
@@ -54,7 +55,7 @@ class Post:
             store=self.stores.deliveries,
             sender=sender,
             origins=self.origins,
-            signer=Signer(SigningSecrets(self.stores.database, {TENANT: SECRET}), self.clock),
+            signer=self.signer,
             notifier=self.notifier,
             schedule=RetrySchedule((0.0, 5.0, 300.0)),
             instruments=Instruments(self.journal, self.clock, failpoint=self.failpoints.append),
@@ -262,6 +263,27 @@ async def test_an_attempt_that_breaks_frees_its_place_and_says_nothing_of_the_or
         await post.attempt(StubSender(ZeroDivisionError()))
 
     assert post.origins.ends == [AttemptEnd.CANCELLED]
+
+
+async def test_a_receiver_is_charged_with_the_time_that_it_took_and_not_with_our_shortages(
+    post: Post, clock: FakeClock
+) -> None:
+    class SlowSigner(Signer):
+        async def headers(self, owner: str, webhook_id: str, now: int, body: bytes) -> dict[str, str]:
+            clock.advance(7)
+            return await super().headers(owner, webhook_id, now, body)
+
+    class WaitsForATurn(StubSender):
+        async def send(self, tenant_id: str, url: str, headers: dict[str, str], body: bytes) -> CallbackResponse:
+            clock.advance(20.25)
+            raise SendError("connection refused", waited=20.0)
+
+    post.signer = SlowSigner(SigningSecrets(post.stores.database, {TENANT: SECRET}), clock)
+
+    delivery = await post.attempt(WaitsForATurn())
+
+    assert post.origins.seconds == [pytest.approx(0.25)]
+    assert delivery.attempts[0].duration_ms == 250
 
 
 async def test_to_an_endpoint_that_was_deleted_nothing_is_sent_and_its_receiver_is_not_blamed(post: Post) -> None:

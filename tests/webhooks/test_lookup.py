@@ -154,8 +154,9 @@ async def test_the_deadline_of_an_attempt_stands_still_while_it_waits_for_its_tu
     assert not attempt.done()
     resolver.release(THREADS - 1)
     # Then it is made all the same: this address is refused, at no receiver's cost
-    with pytest.raises(SendError, match="may not be called"):
+    with pytest.raises(SendError, match="may not be called") as refused:
         await attempt
+    assert refused.value.waited >= 0.1
     await asyncio.gather(*holding, return_exceptions=True)
     await sender.close()
 
@@ -163,8 +164,9 @@ async def test_the_deadline_of_an_attempt_stands_still_while_it_waits_for_its_tu
 async def test_the_deadline_of_an_attempt_covers_the_lookup_itself(lookup: SystemLookup) -> None:
     sender = WebhookSender(AddressGuard(resolve=lookup), lambda: 0, timeout_seconds=0.05)
 
-    with pytest.raises(SendError, match="no answer came"):
+    with pytest.raises(SendError, match="no answer came") as ended:
         await sender.send("a", "http://dead.test/", {}, b"{}")
+    assert ended.value.waited == 0.0
     await sender.close()
 
 

@@ -52,6 +52,17 @@ async def test_without_a_response_the_next_probe_comes_before_the_schedule(store
     assert await next_at(stores, "other") == {clock.now() + 5_000}
 
 
+async def test_it_comes_no_later_for_a_wait_that_was_none_of_the_receivers(stores: Stores, clock: FakeClock) -> None:
+    """An attempt that waited 20 s for its turn, and was refused at once."""
+    await owe(stores, 1, URL)
+    (claimed,) = (await claim(stores)).deliveries
+    clock.advance(20)
+    refused = Report("retry", error="connection refused", duration_ms=100)
+    await stores.deliveries.send_later(claimed, 300.0, refused, unreached=True)
+
+    assert await next_at(stores) == {clock.now() + 5_000}
+
+
 async def test_what_is_due_behind_an_open_breaker_waits_for_the_probe(stores: Stores, clock: FakeClock) -> None:
     await owe(stores, 5, URL)
     await fail(stores, AWAY, 3_600.0)

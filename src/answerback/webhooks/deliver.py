@@ -1,7 +1,6 @@
 """Delivering: signature, attempt, outcome, one report."""
 
 import random
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 from typing import Protocol, TypeAlias, assert_never
@@ -99,18 +98,20 @@ class Deliverer:
     async def run(self, claim: ClaimedDelivery) -> None:
         """Makes one attempt and commits its outcome."""
         elapsed = self._elapsed()
-        started = time.perf_counter()
-        end, seconds = AttemptEnd.CANCELLED, 0.0
+        end, ours = AttemptEnd.CANCELLED, 0.0
         try:
             headers = await self._sign(claim, elapsed)
+            # The waits for a secret and for a turn are our shortages, and none of the receiver's.
+            ours = elapsed()
             if headers is None:
                 outcome: DeliveryOutcome = Dead("the endpoint was deleted", None, sent=False)
             else:
                 result = await self._send(claim, headers)
+                ours += result.waited
                 end = end_of(result)
                 outcome = self._after(claim, result, elapsed())
         finally:
-            seconds = time.perf_counter() - started
+            seconds = max(0.0, elapsed() - ours)
             if self._origins.ended(claim.key, end, seconds):
                 self._notifier.wake(Topic.DELIVERIES)
         await until_cancelled(self._settle(claim, outcome, seconds, elapsed))

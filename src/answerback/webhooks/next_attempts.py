@@ -43,7 +43,8 @@ def probe_after(attempts: Sequence[Attempt]) -> Probe | None:
     if not failing:
         return None
     last, first = failing[0], failing[-1]
-    outage, took = last.finished_at - first.started_at, last.finished_at - last.started_at
+    # Not since their `started_at`, which is the claim's: a wait for a turn is none of the receiver's.
+    outage, took = last.finished_at - first.finished_at + (first.duration_ms or 0), last.duration_ms or 0
     pause = int(1000 * pause_after(outage / 1000, took / 1000))
     return Probe(last.finished_at + pause, only=len(failing) >= FAILURES_TO_OPEN)
 

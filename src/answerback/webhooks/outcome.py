@@ -16,11 +16,13 @@ HTTP_BUSY = frozenset({429, 503})
 
 @dataclass(frozen=True, slots=True)
 class CallbackResponse:
-    """What a receiver said. `retry_after` in seconds; `snippet` is the start of its body, for the owner's eyes."""
+    """What a receiver said. `retry_after` in seconds; `snippet` is the start of its body, for the owner's eyes.
+    `waited`: seconds in which the attempt waited for its tenant's turn, which are none of the receiver's."""
 
     status: int
     retry_after: float | None
     snippet: str
+    waited: float = 0.0
 
 
 class AttemptEnd(StrEnum):

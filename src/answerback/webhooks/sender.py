@@ -51,30 +51,32 @@ class WebhookSender:
             self._guard.check_form(url)
         except CallbackRefused as error:
             raise SendError(error.message) from None
+        ends_at = asyncio.get_running_loop().time() + self._timeout
+        deadline = asyncio.timeout_at(ends_at)
         try:
-            async with asyncio.timeout(self._timeout) as deadline:
+            async with deadline:
                 where, headers = as_written(url), {"Content-Type": "application/json", **headers}
                 response = await self._client.request(tenant_id, deadline, "POST", where, headers, body)
         except TimeoutError:
-            raise SendError(f"no answer came within {self._timeout:g} s") from None
+            raise SendError(f"no answer came within {self._timeout:g} s", _moved(deadline, ends_at)) from None
         except Exception as error:
             if is_shortage(error):
                 raise NotSent(SHORTAGE) from None
             # Texts of libraries may quote the URL; ours may be stored and shown.
-            raise SendError(explain(error, "the receiver", "the callback URL")) from error
-        return await self._read(response, deadline.when())
+            raise SendError(explain(error, "the receiver", "the callback URL"), _moved(deadline, ends_at)) from error
+        return await self._read(response, ends_at, _moved(deadline, ends_at))
 
     async def close(self) -> None:
         await self._client.close()
 
-    async def _read(self, response: Response, deadline: float | None) -> CallbackResponse:
+    async def _read(self, response: Response, ends_at: float, waited: float) -> CallbackResponse:
         body = BoundedBody(response.headers.get("Content-Encoding"))
         try:
             if response.complete:
                 await _fill(body, response)
             else:
                 until = asyncio.get_running_loop().time() + BODY_SECONDS
-                async with asyncio.timeout_at(until if deadline is None else min(until, deadline)):
+                async with asyncio.timeout_at(min(until, ends_at + waited)):
                     await _fill(body, response)
         except (TimeoutError, HttpError):
             pass  # the status has come
@@ -82,7 +84,7 @@ class WebhookSender:
             # Of a body that has not ended the rest may be endless: the connection goes rather than being drained.
             response.close()
         snippet = body.snippet()
-        return CallbackResponse(response.status, self._wait(response, snippet), snippet)
+        return CallbackResponse(response.status, self._wait(response, snippet), snippet, waited)
 
     def _wait(self, response: Response, snippet: str) -> float | None:
         """How many seconds the receiver asks to be left alone for."""
@@ -92,6 +94,12 @@ class WebhookSender:
         if wait is None and response.status in HTTP_BUSY:
             wait = wait_in_answer(snippet, self._now())
         return wait
+
+
+def _moved(deadline: asyncio.Timeout, ends_at: float) -> float:
+    """For how many seconds the deadline, which was to end at `ends_at`, stood still."""
+    moved_to = deadline.when()
+    return 0.0 if moved_to is None else moved_to - ends_at
 
 
 async def _fill(body: BoundedBody, response: Response) -> None:
