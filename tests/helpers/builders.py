@@ -265,6 +265,7 @@ class StubOrigins:
         self.begun: list[OriginKey] = []
         self.ends: list[AttemptEnd] = []
         self.seconds: list[float] = []
+        self.named: list[float | None] = []
         self.drained_keys: list[OriginKey] = []
         self.reserved = 0
         self.closed = False
@@ -290,9 +291,10 @@ class StubOrigins:
         self.reserved -= reserved
         self.begun.append(key)
 
-    def ended(self, key: OriginKey, end: AttemptEnd, seconds: float) -> bool:
+    def ended(self, key: OriginKey, end: AttemptEnd, seconds: float, path: str, retry_after: float | None) -> bool:
         self.ends.append(end)
         self.seconds.append(seconds)
+        self.named.append(retry_after)
         return self.more_may_begin
 
     def drained(self, key: OriginKey) -> None:

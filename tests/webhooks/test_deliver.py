@@ -168,6 +168,7 @@ async def test_retry_after_is_waited_for(post: Post, clock: FakeClock) -> None:
 
     assert 3_600_000 <= (delivery.next_attempt_at or 0) - clock.now() <= 4_320_000
     assert delivery.attempts[0].snippet == "slow down"
+    assert post.origins.named == [3_600.0]
 
 
 async def test_a_claim_takes_what_origins_have_room_for_and_each_holds_its_place_until_it_has_run(post: Post) -> None:

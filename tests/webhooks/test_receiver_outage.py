@@ -1,6 +1,7 @@
 """A receiver that goes away and comes back: claims, breaker, window and schedule together, on a clock of the test's."""
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -10,7 +11,7 @@ from answerback.kernel.instruments import Instruments
 from answerback.kernel.retry import STANDARD_WEBHOOKS_SCHEDULE, RetrySchedule
 from answerback.testing.clock import FakeClock
 from answerback.webhooks.breaker import CircuitBreakers
-from answerback.webhooks.deliver import Deliverer
+from answerback.webhooks.deliver import Deliverer, Sender
 from answerback.webhooks.delivery_queue import DeliveryQueue
 from answerback.webhooks.errors import SendError
 from answerback.webhooks.outcome import CallbackResponse
@@ -46,7 +47,28 @@ class Away:
         return
 
 
-def working(stores: Stores, receiver: Away, clock: FakeClock) -> Callable[[float], Awaitable[None]]:
+class LimitedByRate:
+    """Takes ten in a second, and says when it takes more."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        self.clock = clock
+        self.taken = deque[float](maxlen=10)
+        self.refused = 0
+
+    async def send(self, tenant_id: str, url: str, headers: dict[str, str], body: bytes) -> CallbackResponse:
+        self.clock.advance(0.001)
+        now = self.clock.monotonic()
+        if len(self.taken) == 10 and (wait := self.taken[0] + 1.0 - now) > 0:
+            self.refused += 1
+            return CallbackResponse(429, wait, "")
+        self.taken.append(now)
+        return CallbackResponse(200, None, "")
+
+    async def close(self) -> None:
+        return
+
+
+def working(stores: Stores, receiver: Sender, clock: FakeClock) -> Callable[[float], Awaitable[None]]:
     """A process that delivers until a time, as a worker pool does, but for its notifications."""
     origins = CircuitBreakers(clock.monotonic)
     deliverer = Deliverer(
@@ -139,3 +161,16 @@ async def test_one_path_of_a_receiver_that_never_answers_does_not_stop_the_other
 
     # Then that comes soon: the paths take turns, and a probe is made after five seconds
     assert most_waiting <= 3
+
+
+async def test_one_that_limits_calls_by_rate_refuses_fewer_than_it_takes(
+    stores: Stores, database: Database, clock: FakeClock
+) -> None:
+    receiver = LimitedByRate(clock)
+    await owe(stores, 300)
+
+    # Those that are refused twice are tried again after five minutes.
+    await working(stores, receiver, clock)(clock.monotonic() + 400)
+
+    assert await database.rows("SELECT state, count(*) FROM deliveries GROUP BY state") == [("delivered", 300)]
+    assert receiver.refused < 200

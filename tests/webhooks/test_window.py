@@ -3,7 +3,6 @@
 import heapq
 import random
 from bisect import bisect_left
-from collections import Counter
 from collections.abc import Callable
 
 import pytest
@@ -12,6 +11,7 @@ from answerback.testing.clock import FakeClock
 from answerback.webhooks.breaker import CircuitBreakers
 from answerback.webhooks.model import OriginKey
 from answerback.webhooks.outcome import AttemptEnd
+from answerback.webhooks.window import SLOW_ROUNDS
 
 HERE = OriginKey("tenant", "https://here.example:443")
 
@@ -88,12 +88,14 @@ def width(breakers: CircuitBreakers) -> int:
     return admitted
 
 
-def round_of(breakers: CircuitBreakers, clock: FakeClock, count: int, seconds: float, ok: bool = True) -> None:
+def round_of(
+    breakers: CircuitBreakers, clock: FakeClock, count: int, seconds: float, end: AttemptEnd = AttemptEnd.ANSWERED
+) -> None:
     for _ in range(count):
         assert begins(breakers)
     clock.advance(seconds)
     for _ in range(count):
-        breakers.ended(HERE, AttemptEnd.ANSWERED if ok else AttemptEnd.UNREACHED, seconds)
+        breakers.ended(HERE, end, seconds)
 
 
 def test_an_origin_to_which_late_ones_are_owed_gets_one_at_a_time_and_then_twice_as_many_each_round(
@@ -115,7 +117,7 @@ def test_a_round_that_takes_longer_halves_it_and_one_without_an_answer_ends_it(c
         round_of(breakers, clock, count, 0.1)
     round_of(breakers, clock, 16, 0.2)
     assert width(breakers) == 8
-    round_of(breakers, clock, 1, 0.1, ok=False)
+    round_of(breakers, clock, 1, 0.1, AttemptEnd.UNREACHED)
     assert width(breakers) == 1
 
 
@@ -167,32 +169,30 @@ def test_an_origin_with_one_pair_of_hands_never_gets_more_than_its_rate(clock: F
     assert slow.most_in_flight <= 16
 
 
-def heard(clock: FakeClock, places: int, late: bool) -> Counter[AttemptEnd]:
-    """What one process hears of a receiver that takes so many at once, and refuses more without a delay, until a
-    thousand callbacks are taken, or refused."""
-    breakers, heard, taken = CircuitBreakers(clock.monotonic), Counter[AttemptEnd](), 0
-    ends: list[tuple[float, int, AttemptEnd, float]] = []
-    while max(heard[AttemptEnd.ANSWERED], heard[AttemptEnd.BUSY]) < 1000:
-        while begins(breakers, late):
-            end = AttemptEnd.ANSWERED if taken < places else AttemptEnd.BUSY
-            taken += end is AttemptEnd.ANSWERED
-            seconds = 0.1 if end is AttemptEnd.ANSWERED else 0.002
-            now = clock.monotonic()
-            heapq.heappush(ends, (now + seconds, heard.total() + len(ends), end, seconds))
-        at, _, end, seconds = heapq.heappop(ends)
-        clock.advance(max(0.0, at - clock.monotonic()))
-        taken -= end is AttemptEnd.ANSWERED
-        heard[end] += 1
-        breakers.ended(HERE, end, seconds)
-    return heard
+def test_from_half_of_what_was_refused_it_grows_slowly(clock: FakeClock) -> None:
+    breakers = CircuitBreakers(clock.monotonic)
+    for count in (1, 1, 1, 1, 1, 2, 4, 8):
+        round_of(breakers, clock, count, 0.125)
+    round_of(breakers, clock, 16, 0.125, AttemptEnd.BUSY)
+    assert width(breakers) == 8
+
+    for expected in (9, 10, 11):
+        for _ in range(SLOW_ROUNDS):
+            assert width(breakers) == expected - 1
+            round_of(breakers, clock, expected - 1, 0.125)
+        assert width(breakers) == expected
 
 
-@pytest.mark.parametrize("late", [False, True])
-@pytest.mark.parametrize("places", [1, 2, 3, 5, 8, 20, 40])
-def test_a_receiver_that_refuses_above_some_number_refuses_fewer_than_it_takes(
-    clock: FakeClock, places: int, late: bool
-) -> None:
-    assert heard(clock, places, late)[AttemptEnd.BUSY] < 700
+def test_what_is_refused_again_before_any_answer_ends_it_and_half_of_it_is_soon_there_again(clock: FakeClock) -> None:
+    breakers = CircuitBreakers(clock.monotonic)
+    for count in (1, 1, 1, 1, 1, 2, 4, 8):
+        round_of(breakers, clock, count, 0.125)
+    for count in (16, 8):
+        round_of(breakers, clock, count, 0.125, AttemptEnd.BUSY)
+
+    for expected in (1, 2, 4, 8):
+        assert width(breakers) == expected
+        round_of(breakers, clock, expected, 0.125)
 
 
 def test_an_origin_that_is_back_starts_with_one_again(clock: FakeClock) -> None:
@@ -200,7 +200,7 @@ def test_an_origin_that_is_back_starts_with_one_again(clock: FakeClock) -> None:
     for count in (1, 1, 1, 1, 1, 2, 4, 8, 16, 32):
         round_of(breakers, clock, count, 0.01)
     assert width(breakers) == 64
-    round_of(breakers, clock, 5, 0.01, ok=False)
+    round_of(breakers, clock, 5, 0.01, AttemptEnd.UNREACHED)
     clock.advance(30.0)
 
     round_of(breakers, clock, 1, 0.01)

@@ -1,7 +1,8 @@
 """How much each origin is called: a concurrency limit, a congestion window, and a circuit breaker.
 
 An origin whose breaker has just closed, or whose delivery due first is late, starts with one attempt at a time (see
-`window`). It is full when as many attempts are in flight as its window admits.
+`window`), and one that refuses even these is called at intervals (see `pacing`). It is full when as many attempts are
+in flight as its window admits.
 
 closed ──5 failures──▶ open ──a pause──▶ half-open (one probe)
    ▲                     ▲                   │
@@ -17,11 +18,12 @@ the outage so far.
 
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import assert_never
 
 from answerback.webhooks.model import OriginKey, OriginRoom
 from answerback.webhooks.outcome import AttemptEnd
+from answerback.webhooks.pacing import Pacing
 from answerback.webhooks.window import Window
 
 CAP = 64
@@ -58,6 +60,7 @@ class _Origin:
     moved_at: float
     """When an attempt last ended, or began where none was in flight."""
     window: Window
+    pacing: Pacing = field(default_factory=Pacing)
     answered: int = 0
     answered_at: float = float("-inf")
     in_flight: int = 0
@@ -70,6 +73,11 @@ class _Origin:
     recovering: bool = False
     recovers_from: float = float("-inf")
     """Failures that did not open the breaker are recovered from after this."""
+
+    @property
+    def size(self) -> int:
+        """How many attempts it admits at once."""
+        return 1 if self.pacing.interval else self.window.size
 
     @property
     def open(self) -> bool:
@@ -92,9 +100,10 @@ class CircuitBreakers:
         state = self._origins.get(key)
         if state is None:
             return OriginRoom(1 if late else CAP, probes=unreached)
-        if state.open and now < state.probes_at:
-            return OriginRoom(0, opens_in=state.probes_at - now)
-        free = self._free(state, 1 if late and self._is_new(state) else state.window.size, now)
+        opens_at = max(state.probes_at if state.open else now, state.pacing.begins_at)
+        if now < opens_at:
+            return OriginRoom(0, opens_in=opens_at - now)
+        free = self._free(state, 1 if late and self._is_new(state) else state.size, now)
         if state.open and free:
             return OriginRoom(free, probes_only=True)
         recovered_for = now - state.recovered_at if state.recovering else None
@@ -107,7 +116,7 @@ class CircuitBreakers:
     def reserve(self, key: OriginKey) -> bool:
         now = self._monotonic()
         state = self._find(key, now)
-        if state.open or not self._free(state, state.window.size, now):
+        if state.open or now < state.pacing.begins_at or not self._free(state, state.size, now):
             return False
         self._enter(state, now)
         return True
@@ -115,9 +124,9 @@ class CircuitBreakers:
     def give_back(self, key: OriginKey) -> bool:
         now = self._monotonic()
         state = self._find(key, now)
-        was_full = not self._free(state, state.window.size, now)
+        was_full = not self._free(state, state.size, now)
         state.in_flight -= 1
-        return was_full and self._free(state, state.window.size, now) > 0
+        return was_full and self._free(state, state.size, now) > 0
 
     def began(self, key: OriginKey, late: bool = False, early: bool = False, *, reserved: bool = False) -> None:
         now = self._monotonic()
@@ -129,20 +138,24 @@ class CircuitBreakers:
             self._enter(state, now)
         state.window.began_one(state.in_flight - 1)
 
-    def ended(self, key: OriginKey, end: AttemptEnd, seconds: float) -> bool:
+    def ended(
+        self, key: OriginKey, end: AttemptEnd, seconds: float, path: str = "", retry_after: float | None = None
+    ) -> bool:
         now = self._monotonic()
         state = self._origins.get(key)
         if state is None:
             return False
-        was_full = not self._free(state, state.window.size, now)
+        was_full = not self._free(state, state.size, now)
         state.moved_at = now
         state.in_flight = max(0, state.in_flight - 1)
         match end:
             case AttemptEnd.ANSWERED:
                 state.window.answered(seconds, now)
+                state.pacing.answered(path, seconds, now)
                 self._answered(state, now)
             case AttemptEnd.BUSY:
-                state.window.busy(seconds, now)
+                if state.window.busy(seconds, now):
+                    state.pacing.refused(path, retry_after, now)
                 self._answered(state, now)
             case AttemptEnd.UNREACHED:
                 state.window.unreached(seconds, now)
@@ -151,7 +164,7 @@ class CircuitBreakers:
                 state.probing = state.probing and not self._is_probe(state, now, seconds)
             case _:
                 assert_never(end)
-        return (was_full or state.recovered_at == now) and self._free(state, state.window.size, now) > 0
+        return (was_full or state.recovered_at == now) and self._free(state, state.size, now) > 0
 
     def drained(self, key: OriginKey) -> None:
         state = self._origins.get(key)

@@ -13,6 +13,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import ceil
 from typing import Any, TypeAlias
 
 from sqlalchemy import bindparam, func, literal_column, select, union
@@ -169,7 +170,7 @@ def _look(tx: Transaction, stops: Sequence[Row], look: Look) -> tuple[list[_Open
         key = origin_at(stop)
         room = look(key, tx.wall - stop.created_at > LATE_MS, stop.unreached_at is not None)
         if room.opens_in is not None:
-            moments.append(max(stop.run_at, tx.now + int(room.opens_in * 1000)))
+            moments.append(max(stop.run_at, tx.now + ceil(room.opens_in * 1000)))
         elif room.free and room.probes_only:
             origins.append(_Open(key, 1, tx.now + 1, probed=True))
         elif room.free and room.recovered_for is not None:

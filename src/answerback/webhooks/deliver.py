@@ -15,7 +15,7 @@ from answerback.kernel.telemetry import CallbackEnd, SpanKind
 from answerback.queue.attempts import NOT_SENT, Report
 from answerback.queue.notifier import Notifier, Topic
 from answerback.webhooks.errors import SendError
-from answerback.webhooks.model import ClaimedDelivery, OriginKey, OriginRoom, Reported
+from answerback.webhooks.model import ClaimedDelivery, OriginKey, OriginRoom, Reported, path_of
 from answerback.webhooks.outcome import (
     AttemptEnd,
     CallbackResponse,
@@ -63,9 +63,10 @@ class Origins(Protocol):
         """An attempt begins, for which `look` found room, or for which a place was `reserved`; it holds its place until
         `ended`. `early`: before its turn in the schedule."""
 
-    def ended(self, key: OriginKey, end: AttemptEnd, seconds: float) -> bool:
-        """Ends an attempt that began, exactly once. Whether the origin was full, or has just recovered, and takes more
-        now: deliveries may wait for that."""
+    def ended(self, key: OriginKey, end: AttemptEnd, seconds: float, path: str, retry_after: float | None) -> bool:
+        """Ends an attempt that began, exactly once, at a path of the origin, which asks to be left alone for
+        `retry_after` seconds. Whether the origin was full, or has just recovered, and takes more, now or after an
+        interval that `look` shows: deliveries may wait for that."""
 
     def drained(self, key: OriginKey) -> None:
         """No delivery is left that waited because the origin could not be reached."""
@@ -99,6 +100,7 @@ class Deliverer:
         """Makes one attempt and commits its outcome."""
         elapsed = self._elapsed()
         end, ours = AttemptEnd.CANCELLED, 0.0
+        retry_after: float | None = None
         try:
             headers = await self._sign(claim, elapsed)
             # The waits for a secret and for a turn are our shortages, and none of the receiver's.
@@ -109,10 +111,11 @@ class Deliverer:
                 result = await self._send(claim, headers)
                 ours += result.waited
                 end = end_of(result)
+                retry_after = result.retry_after if isinstance(result, CallbackResponse) else None
                 outcome = self._after(claim, result, elapsed())
         finally:
             seconds = max(0.0, elapsed() - ours)
-            if self._origins.ended(claim.key, end, seconds):
+            if self._origins.ended(claim.key, end, seconds, path_of(claim.url), retry_after):
                 self._notifier.wake(Topic.DELIVERIES)
         await until_cancelled(self._settle(claim, outcome, seconds, elapsed))
 

@@ -53,7 +53,8 @@ class OriginRoom:
 
     free: int
     opens_in: float | None = None
-    """Seconds until an origin whose breaker is open takes a probe."""
+    """Seconds until an attempt may begin, where that is a question of time: the breaker is open, or attempts come at
+    intervals."""
     recovered_for: float | None = None
     """Seconds since it first answered after failing; what could not be reached before then is due now."""
     probes: bool = False
@@ -175,6 +176,11 @@ def origin_of(url: str) -> str:
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
     return f"{parts.scheme}://{parts.hostname}:{port}"
+
+
+def path_of(url: str) -> str:
+    """What a URL names at its origin, without its query."""
+    return url.partition("?")[0]
 
 
 @lru_cache(maxsize=1024)

@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from answerback.database.operation import Operation, Row, Rows, Transaction
 from answerback.queue.attempts import Attempt, attempts_of
-from answerback.webhooks.model import DeliveryState, OriginKey
+from answerback.webhooks.model import DeliveryState, OriginKey, path_of
 from answerback.webhooks.next_attempts import in_order, next_attempt, probe_after
 from answerback.webhooks.receiver_rows import (
     DEAD,
@@ -120,17 +120,13 @@ def receivers(tx: Transaction, tenant_id: str) -> Operation[Sequence[Receiver]]:
 def _failing(keys: Sequence[OriginKey], sorts: Iterable[Rows]) -> dict[OriginKey, list[str]]:
     """The ids of the deliveries that were tried last at paths that may be failing, the newest first."""
     tried = sorted((row for rows in sorts for row in rows if row.claimed_at is not None), key=claimed)
-    last = {(key_of(row), _path_of(row.url)): row for row in tried}
+    last = {(key_of(row), path_of(row.url)): row for row in tried}
     newest: dict[OriginKey, list[str]] = {key: [] for key in keys}
     for row in sorted(last.values(), key=claimed, reverse=True):
         ids = newest.get(key_of(row))
         if row.state != DeliveryState.DELIVERED and ids is not None and len(ids) < MAX_FAILING:
             ids.append(row.id)
     return newest
-
-
-def _path_of(url: str) -> str:
-    return url.partition("?")[0]
 
 
 def _receiver(
