@@ -14,6 +14,7 @@ from answerback.kernel.errors import ErrorCode
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.provider_error import ProviderError
 from answerback.llm.limiter import RESERVED_AHEAD, LimitedProvider, UpstreamLimiter
+from answerback.llm.minute import LATELY
 from answerback.llm.model import ChatRequest, Chunk, ModelList
 from answerback.llm.provider import send_streamed
 from answerback.llm.reply import OnEnd, Reply
@@ -115,6 +116,61 @@ class TestCallsAMinute:
         assert len(started["few"]) == 5
         assert max(started["few"]) < 200 + 20
         assert len(started["many"]) > 0.95 * 600
+
+    async def asked(self, limited: UpstreamLimiter, tenant: str, times: int = 1) -> list[float]:
+        """By callers who wait for the answer."""
+        return [await wait(limited, tenant=tenant, queued=False) for _ in range(times)]
+
+    async def test_a_tenants_questions_leave_some_of_the_minute_to_one_that_called_lately(
+        self, limiter: Made, clock: FakeClock
+    ) -> None:
+        limited = limiter(per_minute=60)
+        await self.asked(limited, "few")
+        clock.advance(120)
+
+        many = await self.asked(limited, "many", 100)
+
+        assert many.count(0.0) == 48
+        assert await self.asked(limited, "few", 9) == [0.0] * 9
+        # Those that were refused were given the time at which there is room for them
+        clock.advance(max(many))
+        assert await self.asked(limited, "many") == [0.0]
+
+    async def test_a_tenant_that_was_alone_for_long_has_the_whole_minute(self, limiter: Made, clock: FakeClock) -> None:
+        limited = limiter(per_minute=60)
+        await self.asked(limited, "few")
+        clock.advance(LATELY)
+
+        assert (await self.asked(limited, "many", 100)).count(0.0) == 60
+
+    async def test_so_do_its_questions_leave_some_to_others_jobs(self, limiter: Made, clock: FakeClock) -> None:
+        limited = limiter(per_minute=60)
+        await wait(limited, tenant="few")
+        clock.advance(120)
+        await self.asked(limited, "many", 100)
+
+        assert [await wait(limited, tenant="few") for _ in range(9)] == [0.0] * 9
+
+    async def test_a_backlog_of_jobs_leaves_some_to_others_questions(self, limiter: Made, clock: FakeClock) -> None:
+        limited = limiter(per_minute=60)
+        began, jobs, refused = clock.monotonic(), 0, 0.0
+        coming = [(began, number, "many") for number in range(2_000)]
+        coming += [(began + 100 + 10 * number, 5_000 + number, "few") for number in range(50)]
+
+        while coming[0][0] < began + 600:
+            at, number, tenant = heapq.heappop(coming)
+            clock.advance(at - clock.monotonic())
+            queued = tenant == "many"
+            seconds = await wait(limited, tenant=tenant, queued=queued)
+            if not queued:
+                refused += seconds > 0
+            elif seconds:
+                heapq.heappush(coming, (at + seconds, number, tenant))
+            else:
+                jobs += 1
+
+        assert refused < 5, "at the beginning: nobody else had called"
+        assert jobs > 0.75 * 600
 
 
 class TestCallsAtOnce:

@@ -79,6 +79,7 @@ def _make_reviewer(
         return ChatReviewer(provider, FileTexts(fetcher, DocumentReader(), settings.tenant_slot_factor), guard.check)
     key = settings.llm_api_key.get_secret_value() if settings.llm_api_key else None
     per_minute, concurrency = settings.upstream_requests_per_minute, settings.upstream_concurrency
-    limiter = UpstreamLimiter(PushProvider.name, instruments, per_minute, concurrency)
+    factor = settings.tenant_slot_factor
+    limiter = UpstreamLimiter(PushProvider.name, instruments, per_minute, concurrency, slot_factor=factor)
     llm = PushProvider(settings.llm_api_url, key, settings.connection_timeout, limiter, instruments)
     return WebhookReviewer(llm, tokens, settings.public_base_url, settings.llm_callback_timeout_seconds)

@@ -83,7 +83,10 @@ class Upstreams:
         )
         observed = ObservedProvider(provider, self.default_model, instruments, health)
         per_minute, concurrency = entry.requests_per_minute, entry.concurrency
-        limiter = UpstreamLimiter(provider.name, instruments, per_minute, concurrency, health=health)
+        factor = self._settings.tenant_slot_factor
+        limiter = UpstreamLimiter(
+            provider.name, instruments, per_minute, concurrency, health=health, slot_factor=factor
+        )
         return LimitedProvider(observed, limiter, self.default_model)
 
 

@@ -12,6 +12,9 @@ on Networking 6(2), 1998.
 import math
 from collections.abc import Callable, Container, Mapping, Sequence
 
+SLOT_FACTOR = 4.0
+"""That of TENANT_SLOT_FACTOR where nothing is set."""
+
 
 class Weights:
     """The weights of the tenants that weigh more than 1, as they were last read."""

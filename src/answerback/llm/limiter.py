@@ -2,7 +2,6 @@
 has waited long enough, is refused here, with the time of the next slot, at no cost."""
 
 import random
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -11,14 +10,14 @@ from answerback.kernel.errors import ErrorCode
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.provider_error import ProviderError
 from answerback.kernel.retry import RETRY_AFTER_LIMIT
-from answerback.kernel.shares import Shares
+from answerback.kernel.shares import SLOT_FACTOR, Shares
 from answerback.kernel.turns import Turns
 from answerback.llm.health import Health
+from answerback.llm.minute import Minute
 from answerback.llm.model import ChatRequest, ModelList
 from answerback.llm.provider import Provider
 from answerback.llm.reply import OnEnd, Reply, StreamedReply
 
-MINUTE = 60.0
 RESERVED_AHEAD = 900.0
 """How far ahead slots are reserved, in seconds. A job that finds them all taken asks again later: slots further ahead
 would stand empty when their jobs are cancelled."""
@@ -26,9 +25,6 @@ SPACING_AFTER_PAUSE = 0.1
 """Seconds between the slots after a model's pause, if no limit a minute is set."""
 CONCURRENCY_SPACING = 0.8
 """Factor on call time ÷ concurrency; below 1, so a few come back early rather than a slot standing empty."""
-RATE_SPACING = 1.02
-"""Factor on 60 s ÷ calls a minute; above 1, so that a call made a moment late does not count against the slot a minute
-later."""
 FIRST_GUESS = 0.1
 """The assumed duration of a call, in seconds, until one ends. Too short costs a refusal, too long an empty slot."""
 WAITING_JOBS = 2
@@ -84,8 +80,9 @@ class _Pause:
 
 
 class UpstreamLimiter:
-    """The room at the upstream `name`: `per_minute` calls in any 60 s, `concurrency` at once (0: as many as come), and
-    models that the upstream itself limits for a while, which `health` shows. `draw` is uniform in [0, 1)."""
+    """The room at the upstream `name`: `per_minute` calls in any 60 s, which tenants share by `slot_factor`,
+    `concurrency` at once (0: as many as come), and models that the upstream itself limits for a while, which `health`
+    shows. `draw` is uniform in [0, 1)."""
 
     def __init__(
         self,
@@ -95,15 +92,16 @@ class UpstreamLimiter:
         concurrency: int = 0,
         draw: Callable[[], float] = random.random,
         health: Health | None = None,
+        slot_factor: float = SLOT_FACTOR,
     ) -> None:
         self._name = name
         self._health = health or Health(instruments.clock)
         self._log = instruments.log
         self._monotonic = instruments.clock.monotonic
         self._per_minute = per_minute
+        self._minute = Minute(per_minute, slot_factor) if per_minute else None
         self._concurrency = concurrency
         self._reserving = partial(_Reservations, self._monotonic, draw)
-        self._starts: deque[float] = deque()
         self._turns = Turns(Shares(concurrency, concurrency)) if concurrency else None
         self._usual_seconds: float | None = None
         self._reservations, self._reserved_places = self._reserving(), self._reserving()
@@ -127,22 +125,20 @@ class UpstreamLimiter:
                 self._turns.give(tenant_id)
                 raise
         now = self._monotonic()
-        if self._per_minute:
-            self._starts.append(now)
+        if self._minute is not None:
+            self._minute.begin(tenant_id, now)
         return partial(self._end, model, tenant_id, now)
 
     def _check_rate(self, model: str, tenant_id: str, *, queued: bool) -> None:
         now = self._monotonic()
         if (pause := self._pauses.get(model)) is not None and now < pause.until:
-            spacing = self._rate_spacing if self._per_minute else SPACING_AFTER_PAUSE
+            spacing = SPACING_AFTER_PAUSE if self._minute is None else self._minute.spacing(tenant_id)
             words = "the upstream limits the rate of calls"
             raise pause.reservations.refusal(words, tenant_id, pause.until, spacing, queued=queued)
-        while self._starts and self._starts[0] <= now - MINUTE:
-            self._starts.popleft()
-        if self._per_minute and len(self._starts) >= self._per_minute:
+        minute = self._minute
+        if minute is not None and (opens_at := minute.opens_at(tenant_id, now, queued=queued)) is not None:
             words = f"all {self._per_minute} calls a minute that the provider is asked at most are used up"
-            opens_at = self._starts[0] + MINUTE
-            raise self._reservations.refusal(words, tenant_id, opens_at, self._rate_spacing, queued=queued)
+            raise self._reservations.refusal(words, tenant_id, opens_at, minute.spacing(tenant_id), queued=queued)
 
     async def _wait(self, turns: Turns, tenant_id: str, patience: float, *, queued: bool) -> None:
         if patience > 0 and not (queued and turns.waiting(tenant_id) >= WAITING_JOBS * self._concurrency):
@@ -186,10 +182,6 @@ class UpstreamLimiter:
             self.pause(model, error.retry_after, false_waits)
             self._health.rests(self._name, model, error.retry_after, error.failure.code)
             self._log.warning("model_paused", provider=self._name, model=model, seconds=round(error.retry_after, 1))
-
-    @property
-    def _rate_spacing(self) -> float:
-        return RATE_SPACING * MINUTE / self._per_minute
 
 
 def _grown(named: float, false_waits: int) -> float:

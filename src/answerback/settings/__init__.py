@@ -150,7 +150,7 @@ class Settings(BaseModel):
     worker_concurrency: Annotated[int, Field(ge=1, le=100_000)] = 1000
     """The most jobs in flight in one process; likewise callbacks."""
     tenant_slot_factor: Annotated[float, Field(gt=0, le=1_000_000, allow_inf_nan=False)] = 4
-    """A tenant gets another slot (job, callback, lookup, file) while it has fewer than this times the free ones."""
+    """A tenant gets another slot (job, callback, lookup, file, call) if it has fewer than this times the free ones."""
     lease_seconds: Annotated[float, Field(ge=1, le=DAY, allow_inf_nan=False)] = 60
     """How long a claimed job is held without a heartbeat."""
     job_deadline_seconds: Seconds = 86_400

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
 from answerback.kernel.errors import CallbackRefused
+from answerback.kernel.shares import SLOT_FACTOR
 from answerback.webhooks.addresses import LOOPBACK, AddressPolicy, ForbiddenAddressError, Network, OwnAddressError
 from answerback.webhooks.lookup import Requester, SystemLookup
 from answerback.webhooks.urls import Target, authority, is_localhost, is_metadata, target
@@ -25,8 +26,6 @@ LOOKUP_SECONDS = 2.0
 REMEMBER_SECONDS = 30.0
 """How long the verdict on a host is remembered."""
 MAX_REMEMBERED = 4096
-SLOT_FACTOR = 4.0
-"""That of TENANT_SLOT_FACTOR where nothing is set."""
 REMEDY = "an operator can open networks with CALLBACK_ALLOWED_NETWORKS"
 
 NO_INBOX = "callback_url leads to this service itself, and is no inbox: send the url that POST /v1/inbox answers"
