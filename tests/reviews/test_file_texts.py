@@ -12,7 +12,7 @@ from answerback.llm.model import Answer
 from answerback.reviews.files import kept, texts
 from answerback.reviews.files.errors import FileError
 from answerback.reviews.files.kept import KeptTexts
-from answerback.reviews.files.texts import AT_ONCE, FileTexts
+from answerback.reviews.files.texts import HELD_AT_ONCE, READ_AT_ONCE, FileTexts
 from answerback.reviews.model import MAX_FILE_BYTES, File, FileRef
 from builders import StubProvider
 
@@ -21,23 +21,27 @@ WELL = Answer('{"score": 1, "feedback": "fine"}', "m", None, "stop")
 
 
 class Files(StubFiles):
-    """Knows how many files are in memory; those of a URL with `slow` come once `release` is set."""
+    """Knows how many files are in memory, and how many are read; those of a URL with `slow` come once `release` is
+    set."""
 
     def __init__(self, size: int = 1) -> None:
         super().__init__(length=size)
         self.release = asyncio.Event()
-        self.held = self.most = 0
+        self.held = self.most_held = self.read = self.most_read = 0
 
     async def fetch(self, url: str, tenant_id: str) -> File:
         self.held += 1
-        self.most = max(self.most, self.held)
+        self.most_held = max(self.most_held, self.held)
         if "slow" in url:
             await self.release.wait()
         return await super().fetch(url, tenant_id)
 
     async def text(self, file: File, pages: Sequence[int] | None) -> str:
-        self.held -= 1
+        self.read += 1
+        self.most_read = max(self.most_read, self.read)
         await asyncio.sleep(0)
+        self.held -= 1
+        self.read -= 1
         return await super().text(file, pages)
 
 
@@ -51,23 +55,26 @@ async def failure(files: FileTexts, wanted: Sequence[FileRef]) -> ProviderError:
     return failed.value
 
 
-async def test_no_more_files_are_in_memory_than_places_however_many_reviews_run() -> None:
+async def test_no_more_files_are_in_memory_or_read_than_places_however_many_reviews_run() -> None:
     files = Files()
     found = FileTexts(files, files, 1_000.0)
 
     await asyncio.gather(*(found.of(f"job_{n}", refs(5, f"f{n}"), f"t{n % 7}") for n in range(100)))
 
     assert len(files.fetched) == 500
-    assert files.most <= AT_ONCE
+    assert files.most_held == HELD_AT_ONCE
+    assert files.most_read == READ_AT_ONCE
 
 
-async def test_a_tenants_slow_servers_leave_a_place_for_others() -> None:
+async def test_the_slow_servers_of_two_tenants_leave_a_place_for_others() -> None:
     files = Files()
     found = FileTexts(files, files, 4.0)
-    slow = [asyncio.ensure_future(found.of(f"job_{n}", refs(1, f"slow{n}"), "a")) for n in range(100)]
+    slow = [
+        asyncio.ensure_future(found.of(f"job_{n}", refs(1, f"slow{n}"), "a" if n < 50 else "b")) for n in range(100)
+    ]
     await asyncio.wait(slow, timeout=0)
 
-    assert await found.of("job", refs(1), "b") == ["http://f/0 None"]
+    assert await found.of("job", refs(1), "c") == ["http://f/0 None"]
 
     assert not any(each.done() for each in slow)
     files.release.set()

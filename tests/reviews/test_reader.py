@@ -11,7 +11,7 @@ from answerback.reviews.files import plain, reader
 from answerback.reviews.files.child import MEMORY_BYTES, Order, text_of
 from answerback.reviews.files.errors import FileError
 from answerback.reviews.files.reader import DocumentReader
-from answerback.reviews.files.texts import AT_ONCE
+from answerback.reviews.files.texts import READ_AT_ONCE
 from answerback.reviews.model import MAX_CHARS, MAX_PAGES, File
 from eventually import eventually
 from papers import pdf
@@ -143,7 +143,7 @@ def test_a_pdf_that_wants_all_the_time_there_is(monkeypatch: pytest.MonkeyPatch)
 def test_pdfs_that_want_all_the_memory_there_is_get_a_gigabyte_and_a_half_together() -> None:
     # 240 megabytes of blanks in 240 kilobytes
     assert "memory to read than is allowed" in refusal(pdf(*[b" " * 60_000_000] * 4))
-    assert AT_ONCE * MEMORY_BYTES <= 1.5 * 2**30
+    assert READ_AT_ONCE * MEMORY_BYTES <= 1.5 * 2**30
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks for children in /proc")

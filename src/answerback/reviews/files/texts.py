@@ -1,6 +1,7 @@
 """The texts of a review's files: fetched and read one by one, as far as an earlier attempt did not."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Protocol
 
 from answerback.kernel.errors import ErrorCode
@@ -11,9 +12,11 @@ from answerback.reviews.files.errors import FileError
 from answerback.reviews.files.kept import KeptTexts
 from answerback.reviews.model import MAX_CHARS, MAX_FILES, MAX_TOTAL_BYTES, File, FileRef
 
-AT_ONCE = 6
-"""Files of all reviews that are fetched, or held in memory and read, at a time: of 10 MiB each. Their readers may take
-1.5 GiB of memory together."""
+HELD_AT_ONCE = 32
+"""Files of all reviews that are fetched, or held in memory until they are read, at a time: of 10 MiB each. Of a server
+that hangs a file is held for half a minute, and takes no memory."""
+READ_AT_ONCE = 6
+"""Files that are read at a time: their readers may take 1.5 GiB of memory together."""
 
 
 class Fetcher(Protocol):
@@ -33,13 +36,14 @@ class Reader(Protocol):
 
 
 class FileTexts:
-    """A tenant takes one of the places only while it holds fewer than `slot_factor` times the free ones, and else waits
-    for its turn, before anything is fetched."""
+    """A tenant takes one of the places of each sort only while it holds fewer than `slot_factor` times the free ones,
+    and else waits for its turn: before anything is fetched, and before it is read."""
 
     def __init__(self, fetcher: Fetcher, reader: Reader, slot_factor: float) -> None:
         self._fetcher = fetcher
         self._reader = reader
-        self._turns = Turns(Shares(AT_ONCE, slot_factor))
+        self._holding = Turns(Shares(HELD_AT_ONCE, slot_factor))
+        self._reading = Turns(Shares(READ_AT_ONCE, slot_factor))
         self._kept = KeptTexts()
 
     async def of(self, job_id: str, refs: Sequence[FileRef], tenant_id: str) -> list[str]:
@@ -76,12 +80,20 @@ class FileTexts:
 
     async def _read(self, refs: Sequence[FileRef], tenant_id: str) -> tuple[dict[FileRef, str], int]:
         """The texts of different pages of one file, and its size in bytes. Raises FileError."""
-        await self._turns.wait(tenant_id)
-        try:
+        async with _turn(self._holding, tenant_id):
             file = await self._fetcher.fetch(refs[0].url, tenant_id)
-            return {ref: await self._reader.text(file, ref.pages) for ref in dict.fromkeys(refs)}, len(file.data)
-        finally:
-            self._turns.give(tenant_id)
+            async with _turn(self._reading, tenant_id):
+                texts = {ref: await self._reader.text(file, ref.pages) for ref in dict.fromkeys(refs)}
+            return texts, len(file.data)
+
+
+@asynccontextmanager
+async def _turn(turns: Turns, tenant_id: str) -> AsyncIterator[None]:
+    await turns.wait(tenant_id)
+    try:
+        yield
+    finally:
+        turns.give(tenant_id)
 
 
 def _failure(number: int, error: FileError) -> ProviderError:
