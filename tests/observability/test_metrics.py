@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from answerback.jobs.metrics_routes import FRESH_SECONDS, Depths
+from answerback.jobs.metrics_routes import FRESH_SECONDS, PATIENCE_SECONDS, Depths
 from answerback.kernel.errors import ErrorCode, StorageUnavailable
 from answerback.kernel.telemetry import Depth, LLMCall, Metrics
 from answerback.kernel.usage import Usage
@@ -39,10 +39,13 @@ class SlowStore:
     def __init__(self) -> None:
         self.asked = 0
         self.broken = False
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
 
     async def depth(self) -> Depth:
         self.asked += 1
         await asyncio.sleep(0)
+        await self.may_answer.wait()
         if self.broken:
             raise StorageUnavailable("away")
         return NO_DEPTH
@@ -72,6 +75,24 @@ class TestTheDepth:
 
         assert depth is None
         assert b"answerback_build_info" in PrometheusMetrics().exposition(depth)
+
+    async def test_during_an_outage_and_after_it_the_page_shows_the_count_before_and_waits_for_none(self) -> None:
+        stores: Any = SlowStore()
+        clock = FakeClock()
+        depths = Depths(stores, clock)
+        await depths.now()
+        stores.broken = True
+        clock.advance(FRESH_SECONDS)
+        assert await depths.now() == NO_DEPTH
+
+        stores.broken = False
+        stores.may_answer.clear()
+        clock.advance(FRESH_SECONDS)
+        async with asyncio.timeout(PATIENCE_SECONDS / 2):
+            assert await depths.now() == NO_DEPTH
+
+        stores.may_answer.set()
+        await depths.close()
 
 
 def call(model: str, code: ErrorCode | None = None) -> LLMCall:

@@ -36,7 +36,7 @@ answerback_jobs_accepted_total{kind="message"} 2.0
 
 class Depths:
     """How many rows wait, counted at most every three seconds, however many requests come. A count of very many rows
-    takes long: meanwhile the page shows the one before."""
+    takes long, and while the database is away there is none: meanwhile the page shows the one before."""
 
     def __init__(self, store: JobStore, clock: Clock) -> None:
         self._store = store
@@ -49,7 +49,7 @@ class Depths:
         self._first = asyncio.create_task(self._count())
 
     async def now(self) -> Depth | None:
-        """None while the database does not answer."""
+        """None before the first count."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE_SECONDS if self._depth is None else WAIT_SECONDS):
                 await self._counted.get()
@@ -61,11 +61,9 @@ class Depths:
         await self._counted.close()
 
     async def _count(self) -> None:
-        try:
+        with contextlib.suppress(StorageUnavailable, TimeoutError):
             async with asyncio.timeout(TIMEOUT_SECONDS):
                 self._depth = await self._store.depth()
-        except (StorageUnavailable, TimeoutError):
-            self._depth = None
 
 
 def router(
