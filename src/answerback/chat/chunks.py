@@ -2,15 +2,19 @@
 
 import json
 import re
-from collections.abc import AsyncGenerator
-from typing import Protocol
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
+from typing import Any, Protocol
+
+from starlette.responses import Response
 
 from answerback.chat.ends import HeldEnds
 from answerback.http.errors import ErrorContent
+from answerback.http.keep_alive import stream
 from answerback.http.openai_errors import openai_problem
-from answerback.http.sse import DONE, data_event
+from answerback.http.sse import DONE, data_event, sse_response
 from answerback.kernel.json import Json
 from answerback.llm.model import Chunk
+from answerback.llm.reply import StreamedReply
 
 _NO_USAGE = re.compile(rb'"usage"\s*:\s*null')
 
@@ -21,6 +25,21 @@ class Chunks(Protocol):
     def __aiter__(self) -> "Chunks": ...
     async def __anext__(self) -> Chunk: ...
     async def aclose(self) -> None: ...
+
+
+def _as_they_are(reply: StreamedReply) -> Chunks:
+    return reply
+
+
+async def streamed_response(
+    opening: Coroutine[Any, Any, StreamedReply],
+    body: Mapping[str, Json],
+    shaped: Callable[[StreamedReply], Chunks] = _as_they_are,
+) -> Response:
+    """The response to a request for a stream, which `opening` asks the upstream for. Raises ProviderError."""
+    options = body.get("stream_options") or {}
+    include_usage = options.get("include_usage") is True
+    return sse_response(await stream(opening, lambda reply: events(shaped(reply), include_usage)), error_chunk)
 
 
 async def events(reply: Chunks, include_usage: bool) -> AsyncGenerator[bytes, None]:

@@ -19,6 +19,12 @@ def check_model(body: dict[str, Json]) -> None:
         raise InvalidParameter("model", "'model' must be the id of a model: text of at most 256 characters")
 
 
+def check_streaming(body: dict[str, Json]) -> None:
+    """Raises InvalidType."""
+    check_type(body, "stream", bool, "true or false")
+    check_type(body, "stream_options", dict, "an object")
+
+
 def check_texts(body: dict[str, Json], field: str) -> None:
     """A text, or a list of texts or of tokens. Raises InvalidType, InvalidParameter, MissingParameter."""
     given = body.get(field)

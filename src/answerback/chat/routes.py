@@ -1,21 +1,17 @@
 """Chat completions as OpenAI's, plain and streamed. The body is relayed, not remodelled."""
 
-from functools import partial
-
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
 from answerback.accounts.auth import Authenticator
-from answerback.chat.chunks import error_chunk, events
+from answerback.chat.chunks import streamed_response
 from answerback.chat.openapi_parts import CHAT_BODY, CHAT_RESPONSES
-from answerback.chat.requests import check_model
+from answerback.chat.requests import check_model, check_streaming
 from answerback.http.idempotent_routes import Idempotent
-from answerback.http.keep_alive import stream
-from answerback.http.openai_bodies import check_type, read_object
+from answerback.http.openai_bodies import read_object
 from answerback.http.openai_errors import InvalidParameter, InvalidType, MissingParameter, OpenAIRoute
 from answerback.http.openapi_parts import IDEMPOTENCY_KEY
-from answerback.http.sse import sse_response
 from answerback.kernel.json import Json
 from answerback.llm.asking import Asker
 
@@ -51,12 +47,9 @@ def router(asker: Asker, authenticator: Authenticator, idempotent: Idempotent) -
         streamed = bool(body.get("stream"))
 
         async def answer() -> Response:
-            if not streamed:
-                return Response((await asker.relay(tenant_id, body)).body, 200, media_type="application/json")
-            options = body.get("stream_options") or {}
-            include_usage = options.get("include_usage") is True
-            chunks = await stream(asker.stream(tenant_id, body), partial(events, include_usage=include_usage))
-            return sse_response(chunks, error_chunk)
+            if streamed:
+                return await streamed_response(asker.stream(tenant_id, body), body)
+            return Response((await asker.relay(tenant_id, body)).body, 200, media_type="application/json")
 
         return await idempotent(request, tenant_id, body, answer, streamed=streamed)
 
@@ -78,6 +71,5 @@ async def _read(request: Request) -> dict[str, Json]:
         if not isinstance(each, dict):
             raise InvalidType(f"messages[{index}]", f"'messages[{index}]' must be an object")
     check_model(body)
-    check_type(body, "stream", bool, "true or false")
-    check_type(body, "stream_options", dict, "an object")
+    check_streaming(body)
     return body

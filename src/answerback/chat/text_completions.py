@@ -1,15 +1,14 @@
 """Plain completions as OpenAI's earlier models have them: a text goes on. The request is relayed as it is."""
 
 import json
-from collections.abc import AsyncGenerator, Mapping
-from functools import partial
+from collections.abc import Mapping
 
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
 from answerback.accounts.auth import Authenticator
-from answerback.chat.chunks import error_chunk, events
+from answerback.chat.chunks import streamed_response
 from answerback.chat.openapi_parts import (
     MODEL_OR_DEFAULT,
     STREAM,
@@ -18,13 +17,11 @@ from answerback.chat.openapi_parts import (
     relayed_body,
     relayed_responses,
 )
-from answerback.chat.requests import MAX_VALUES, check_model, check_texts
+from answerback.chat.requests import MAX_VALUES, check_model, check_streaming, check_texts
 from answerback.http.idempotent_routes import Idempotent
-from answerback.http.keep_alive import stream
-from answerback.http.openai_bodies import check_type, read_object
+from answerback.http.openai_bodies import read_object
 from answerback.http.openai_errors import OpenAIRoute
 from answerback.http.openapi_parts import IDEMPOTENCY_KEY
-from answerback.http.sse import sse_response
 from answerback.kernel.json import Json
 from answerback.llm.asking import Asker
 from answerback.llm.model import Api, Chunk
@@ -77,13 +74,11 @@ def router(asker: Asker, authenticator: Authenticator, idempotent: Idempotent) -
         streamed = bool(body.get("stream"))
 
         async def answer() -> Response:
-            if not streamed:
-                reply = await asker.relay(tenant_id, body, Api.COMPLETIONS)
-                return Response(_encoded(_as_text(reply.document)), 200, media_type="application/json")
-            options = body.get("stream_options") or {}
-            include_usage = options.get("include_usage") is True
-            opening = asker.stream(tenant_id, body, api=Api.COMPLETIONS)
-            return sse_response(await stream(opening, partial(_events, include_usage=include_usage)), error_chunk)
+            if streamed:
+                opening = asker.stream(tenant_id, body, api=Api.COMPLETIONS)
+                return await streamed_response(opening, body, _TextChunks)
+            reply = await asker.relay(tenant_id, body, Api.COMPLETIONS)
+            return Response(_encoded(_as_text(reply.document)), 200, media_type="application/json")
 
         return await idempotent(request, tenant_id, body, answer, streamed=streamed)
 
@@ -95,13 +90,8 @@ async def _read(request: Request) -> dict[str, Json]:
     body = await read_object(request, WANTED, MAX_VALUES)
     check_texts(body, "prompt")
     check_model(body)
-    check_type(body, "stream", bool, "true or false")
-    check_type(body, "stream_options", dict, "an object")
+    check_streaming(body)
     return body
-
-
-def _events(reply: StreamedReply, include_usage: bool) -> AsyncGenerator[bytes, None]:
-    return events(_TextChunks(reply), include_usage)
 
 
 class _TextChunks:
