@@ -54,6 +54,7 @@ from answerback.responses import conversation_routes
 from answerback.responses import routes as responses
 from answerback.responses.awaited import Awaited
 from answerback.responses.background import Background
+from answerback.responses.dispatch import Dispatcher
 from answerback.responses.stored_streams import StoredStreams
 from answerback.reviews import routes as reviews
 from answerback.reviews.llm_callbacks import LlmCallbacks
@@ -152,16 +153,9 @@ def _responses(service: Service, canceller: Canceller, idempotent: Idempotent) -
     events = service.stores.job_events
     streams = StoredStreams(store, events, model)
     awaited = Awaited(background, store, streams, events.moves, model, service.process.instruments.log)
+    dispatcher = Dispatcher(service.calls.responder, background, awaited, streams, idempotent, model)
     return responses.router(
-        service.calls.responder,
-        background,
-        awaited,
-        streams,
-        store,
-        service.kinds.contexts,
-        service.authenticator,
-        idempotent,
-        model,
+        dispatcher, background, streams, store, service.kinds.contexts, service.authenticator, model
     )
 
 

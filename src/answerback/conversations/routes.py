@@ -165,7 +165,19 @@ def router(
     `memory` is how much messages remember; `now` is in epoch milliseconds."""
     routes = APIRouter(prefix="/v1", tags=["conversations"])
     _add_list(routes, store, tenant_of)
+    _add_session(routes, store, windows, erase_jobs, tenant_of, memory, now)
+    return routes
 
+
+def _add_session(
+    routes: APIRouter,
+    store: ConversationStore,
+    windows: Windows,
+    erase_jobs: EraseJobs,
+    tenant_of: AskedTenantOf,
+    memory: Memory,
+    now: Callable[[], int],
+) -> None:
     @routes.get(
         "/sessions/{key:session_key}",
         summary="What a conversation remembers",
@@ -204,8 +216,6 @@ def router(
         tenant_id = await tenant_of(request, tenant)
         await erase(store, windows, erase_jobs, tenant_id, key or session_id or "")
         return Response(status_code=204)
-
-    return routes
 
 
 def _add_list(routes: APIRouter, store: ConversationStore, tenant_of: AskedTenantOf) -> None:

@@ -39,25 +39,20 @@ class Idempotent:
         *,
         streamed: bool = False,
         stored: bool = True,
-        changes: bool = False,
     ) -> Response:
         """The response of `answer`, or the stored one of a request that `asked` the same (JSON, models, dataclasses).
 
         Only for a request whose body has been read. A hang-up stops a request that is `streamed` or has no key. A whole
-        answer with a key is finished: the LLM charges for it anyway, and the client can fetch it with the key. One
-        without a key that an SDK asks for goes on for a moment, so that the SDK's own retry joins it, and is kept for
-        some seconds if nobody received it; where the answer `changes` something, such as a conversation, the retry
-        joins none that another client may wait for. With `stored=False` the response, which shows a secret, is sent but
-        not stored; the same request again raises ResponseNotStored.
+        answer with a key is finished: the LLM charges for it anyway, and the client can fetch it with the key. With
+        `stored=False` the response, which shows a secret, is sent but not stored; the same request again raises
+        ResponseNotStored.
 
         Raises ClientGone, InvalidRequest, InvalidField, IdempotencyConflict, RequestInProgress, ResponseNotStored,
         StorageUnavailable.
         """
         key = idempotency_key(request)
         if key is None:
-            if may_be_retried(request) and not streamed:
-                return await self._joinable.answer(request, tenant_id, answer, changes=changes)
-            return await while_connected(request.scope, answer())
+            return await self.without_key(request, tenant_id, answer, streamed=streamed)
         record = await self._records.claim(IdempotentRequest(tenant_id, request.scope["path"], key, _hash(asked)))
         if isinstance(record, StoredResponse):
             return Response(record.body, record.status, {**record.headers, **REPLAYED})
@@ -67,6 +62,23 @@ class Idempotent:
             await record.release()
             raise
         return _Recorded(response, record, stored=stored)
+
+    async def without_key(
+        self,
+        request: Request,
+        tenant_id: str,
+        answer: Callable[[], Coroutine[Any, Any, Response]],
+        *,
+        streamed: bool = False,
+        changes: bool = False,
+    ) -> Response:
+        """The response of `answer`. One that an SDK asks for, not `streamed`, goes on for a moment after a hang-up, so
+        that the SDK's own retry joins it, and is kept for some seconds if nobody received it; where the answer
+        `changes` something, such as a conversation, the retry joins none that another client may wait for. Raises
+        ClientGone."""
+        if may_be_retried(request) and not streamed:
+            return await self._joinable.answer(request, tenant_id, answer, changes=changes)
+        return await while_connected(request.scope, answer())
 
     async def stop(self) -> None:
         """Cancels what goes on for SDKs that may come back: once the service has stopped, they find another one."""

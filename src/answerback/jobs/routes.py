@@ -135,6 +135,14 @@ def router(
 ) -> APIRouter:
     """`/v1/jobs…`."""
     routes = APIRouter(prefix="/v1", tags=["jobs"])
+    _add_list(routes, store, authenticator)
+    _add_get(routes, store, authenticator)
+    _add_cancel(routes, store, canceller, authenticator, instruments)
+    _add_retry(routes, store, submitter, authenticator, idempotent)
+    return routes
+
+
+def _add_list(routes: APIRouter, store: JobStore, authenticator: Authenticator) -> None:
     turns = Turns(Shares(LISTS_AT_ONCE, LISTS_AT_ONCE))
 
     @routes.get(
@@ -172,16 +180,14 @@ def router(
         finally:
             turns.give(tenant_id)
 
+
+def _add_get(routes: APIRouter, store: JobStore, authenticator: Authenticator) -> None:
     @routes.get("/jobs/{job_id}", summary="One job", response_model=JobDetails, responses=JOB_ERRORS | LIST_ERRORS)
     async def get_job(request: Request, job_id: JobId, tenant: AskedTenant = None) -> Response:
         """State, answer, every attempt, and the deliveries with their attempts. An operator sees any tenant's."""
         caller = await authenticator.caller(request, tenant)
         tenant_id = await _owner(store, caller, tenant, job_id)
         return respond(200, job_details(await store.get(tenant_id, job_id), operator=caller.operator))
-
-    _add_cancel(routes, store, canceller, authenticator, instruments)
-    _add_retry(routes, store, submitter, authenticator, idempotent)
-    return routes
 
 
 async def _owner(store: JobStore, caller: Caller, asked: str | None, job_id: str) -> str:

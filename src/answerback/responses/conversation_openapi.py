@@ -6,19 +6,12 @@ from answerback.http.bodies import body_schema
 from answerback.http.openai_errors import openai_errors, openai_refusal
 from answerback.http.openapi_parts import KEY_REASONS, NOT_JSON
 from answerback.responses.conversation_request import ConversationChanges, NewConversation, NewItems
-from answerback.responses.openapi_parts import EXAMPLE_ITEM, body_of
+from answerback.responses.openapi_parts import EXAMPLE_ITEM, EXAMPLE_LIST, body_of
 
 EXAMPLE_ID = "conv_01a1fc8454427e0488ed70bfee41f52c"
 _METADATA = {"topic": "parcels"}
 _CONVERSATION = {"id": EXAMPLE_ID, "object": "conversation", "created_at": 1_767_225_600, "metadata": _METADATA}
 _ASKED = {"role": "user", "content": "Say hello."}
-_LIST = {
-    "object": "list",
-    "data": [EXAMPLE_ITEM],
-    "first_id": EXAMPLE_ITEM["id"],
-    "last_id": EXAMPLE_ITEM["id"],
-    "has_more": False,
-}
 CREATE_BODY = body_schema(NewConversation, {"items": [_ASKED], "metadata": _METADATA}) | {"required": False}
 CHANGE_BODY = body_schema(ConversationChanges, {"metadata": _METADATA})
 ADD_BODY = body_schema(NewItems, {"items": [_ASKED]})
@@ -52,6 +45,6 @@ DELETED_RESPONSES: dict[int | str, dict[str, Any]] = {
     200: body_of("It is deleted", {"id": EXAMPLE_ID, "object": "conversation.deleted", "deleted": True}),
     **_READ,
 }
-ITEM_RESPONSES: dict[int | str, dict[str, Any]] = {200: body_of("The items, with their ids", _LIST), **_SENT}
-LIST_RESPONSES: dict[int | str, dict[str, Any]] = {200: body_of("A page of items", _LIST), **_READ, **_REFUSED}
+ITEM_RESPONSES: dict[int | str, dict[str, Any]] = {200: body_of("The items, with their ids", EXAMPLE_LIST), **_SENT}
+LIST_RESPONSES: dict[int | str, dict[str, Any]] = {200: body_of("A page of items", EXAMPLE_LIST), **_READ, **_REFUSED}
 READ_ITEM_RESPONSES: dict[int | str, dict[str, Any]] = {200: body_of("The item", EXAMPLE_ITEM), **_READ}

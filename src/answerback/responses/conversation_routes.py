@@ -43,14 +43,14 @@ ItemId = Annotated[str, Path(description="An item's `id`.")]
 def router(log: ConversationLog, authenticator: Authenticator, idempotent: Idempotent) -> APIRouter:
     """`/v1/conversations…`."""
     router = APIRouter(prefix="/v1", tags=["openai"], route_class=OpenAIRoute)
-    _add_conversations(router, log, authenticator, idempotent)
+    _add_create(router, log, authenticator, idempotent)
+    _add_conversation(router, log, authenticator, idempotent)
     _add_items(router, log, authenticator, idempotent)
+    _add_item(router, log, authenticator)
     return router
 
 
-def _add_conversations(
-    router: APIRouter, log: ConversationLog, authenticator: Authenticator, idempotent: Idempotent
-) -> None:
+def _add_create(router: APIRouter, log: ConversationLog, authenticator: Authenticator, idempotent: Idempotent) -> None:
     @router.post(
         "/conversations",
         summary="Create a conversation, as OpenAI's",
@@ -71,6 +71,10 @@ def _add_conversations(
 
         return await idempotent(request, tenant_id, body, create)
 
+
+def _add_conversation(
+    router: APIRouter, log: ConversationLog, authenticator: Authenticator, idempotent: Idempotent
+) -> None:
     @router.get(PATH, summary="A conversation", response_model=None, responses=READ_RESPONSES)
     async def get_conversation(request: Request, conversation_id: ConversationId) -> Response:
         """Without its items. Counts against no rate."""
@@ -140,6 +144,8 @@ def _add_items(router: APIRouter, log: ConversationLog, authenticator: Authentic
             raise InvalidParameter("after", f"this conversation has no item {(query.after or '')[:100]!r}")
         return json_response(listed(shown(page.items, sealed=seals(request)), has_more=page.has_more))
 
+
+def _add_item(router: APIRouter, log: ConversationLog, authenticator: Authenticator) -> None:
     @router.get(
         ITEM_PATH,
         summary="An item of a conversation",

@@ -9,6 +9,7 @@ from answerback.http.openai_errors import openai_errors, openai_refusal
 from answerback.http.openapi_parts import KEY_REASONS, NOT_JSON, SPENT_KEY, UPSTREAM_REASONS
 from answerback.responses.body import Progress, response_body
 from answerback.responses.model import Asked
+from answerback.responses.paging import listed
 from answerback.responses.request import RequestBody
 
 EXAMPLE_ID = "resp_01a1fc8454427e0488ed70bfee41f52c"
@@ -19,6 +20,7 @@ EXAMPLE_ITEM = {
     **_ITEM,
     "content": [{"type": "input_text", "text": "Say hello."}],
 }
+EXAMPLE_LIST = listed([EXAMPLE_ITEM], has_more=False)
 _SAID = {
     "id": EXAMPLE_ID.replace("resp_", "msg_") + "o0",
     **_ITEM,
@@ -108,16 +110,7 @@ DELETED_RESPONSES: dict[int | str, dict[str, Any]] = {
     **_OF_ONE,
 }
 ITEMS_RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: body_of(
-        "A page of items",
-        {
-            "object": "list",
-            "data": [EXAMPLE_ITEM],
-            "first_id": EXAMPLE_ITEM["id"],
-            "last_id": EXAMPLE_ITEM["id"],
-            "has_more": False,
-        },
-    ),
+    200: body_of("A page of items", EXAMPLE_LIST),
     **_OF_ONE,
     **_refused("'limit' must be a number from 1 to 100"),
 }

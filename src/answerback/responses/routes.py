@@ -1,6 +1,5 @@
 """OpenAI's responses: created, fetched, deleted."""
 
-import hashlib
 from typing import Annotated
 
 from fastapi import APIRouter, Path
@@ -8,21 +7,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from answerback.accounts.auth import Authenticator
-from answerback.accounts.model import Caller
-from answerback.http.headers import REPLAYED, idempotency_key
-from answerback.http.idempotent_routes import Idempotent
-from answerback.http.joining import try_number
 from answerback.http.openai_bodies import read_object
 from answerback.http.openai_errors import InvalidParameter, OpenAIRoute
 from answerback.http.openapi_parts import IDEMPOTENCY_KEY
-from answerback.jobs.model import Tried
 from answerback.kernel.errors import NotFound
-from answerback.responses.awaited import Awaited
 from answerback.responses.background import Background
 from answerback.responses.body import response_body, shown
 from answerback.responses.context import Contexts
-from answerback.responses.create import Responder, name_ignored
-from answerback.responses.model import Asked
+from answerback.responses.dispatch import Dispatcher
 from answerback.responses.openapi_parts import (
     CANCELLED_RESPONSES,
     CREATE_BODY,
@@ -35,10 +27,8 @@ from answerback.responses.openapi_parts import (
     SHOWN_RESPONSES,
 )
 from answerback.responses.paging import included, json_response, page_of, seals
-from answerback.responses.request import asked as read_asked
 from answerback.responses.store import ResponseStore
 from answerback.responses.stored_streams import StoredStreams
-from answerback.responses.tools import Toolbox
 
 PATH = "/v1/responses"
 WANTED = """send {"model": …, "input": …} with 'Content-Type: application/json'"""
@@ -48,19 +38,24 @@ ResponseId = Annotated[str, Path(description="A response's `id`.", examples=[EXA
 
 
 def router(
-    responder: Responder,
+    dispatcher: Dispatcher,
     background: Background,
-    awaited: Awaited,
     streams: StoredStreams,
     store: ResponseStore,
     contexts: Contexts,
     authenticator: Authenticator,
-    idempotent: Idempotent,
     default_model: str,
 ) -> APIRouter:
     """`/v1/responses…`."""
     router = APIRouter(prefix="/v1", tags=["openai"], route_class=OpenAIRoute)
+    _add_create(router, dispatcher, authenticator)
+    _add_refusals(router, authenticator)
+    _add_reads(router, streams, store, contexts, authenticator, default_model)
+    _add_ends(router, background, authenticator)
+    return router
 
+
+def _add_create(router: APIRouter, dispatcher: Dispatcher, authenticator: Authenticator) -> None:
     @router.post(
         "/responses",
         summary="Create a response, as OpenAI's",
@@ -91,47 +86,7 @@ def router(
         killed: the same request later waits for it, and gets it.
         """
         caller = await authenticator.caller(request)
-        tenant_id = caller.tenant_id
-        body = await read_object(request, WANTED)
-        asked = read_asked(body)
-        key = idempotency_key(request)
-        if asked.background:
-            found, created = await background.start(caller, asked, key, await _tried(request))
-            if asked.streamed:
-                response = streams.stream(tenant_id, found)
-            else:
-                response = json_response(found.opening(default_model, "queued"))
-            return finished(response, asked, created=created)
-        if key is not None:
-            return await job(caller, asked, key)
-        in_conversation = asked.conversation is not None
-        return await idempotent(
-            request,
-            tenant_id,
-            body,
-            lambda: job(caller, asked, None) if in_conversation else responder.respond(caller, asked),
-            streamed=asked.streamed,
-            changes=in_conversation,
-        )
-
-    async def job(caller: Caller, asked: Asked, key: str | None) -> Response:
-        if asked.streamed:
-            response, created = await awaited.stream(caller, asked, key)
-        else:
-            whole, created = await awaited.respond(caller, asked, key)
-            response = json_response(whole)
-        return finished(response, asked, created=created)
-
-    def finished(response: Response, asked: Asked, *, created: bool) -> Response:
-        if not created:
-            response.headers.update(REPLAYED)
-        name_ignored(response, Toolbox.of(asked.parameters, asked.input))
-        return response
-
-    _add_refusals(router, authenticator)
-    _add_reads(router, streams, store, contexts, authenticator, default_model)
-    _add_ends(router, background, authenticator)
-    return router
+        return await dispatcher.respond(request, caller, await read_object(request, WANTED))
 
 
 def _add_refusals(router: APIRouter, authenticator: Authenticator) -> None:
@@ -209,11 +164,6 @@ def _add_ends(router: APIRouter, background: Background, authenticator: Authenti
         cancelled by hanging up."""
         tenant_id = await authenticator.tenant(request)
         return json_response(await background.cancel(tenant_id, response_id))
-
-
-async def _tried(request: Request) -> Tried | None:
-    number = try_number(request)
-    return None if number is None else Tried(hashlib.blake2b(await request.body(), digest_size=16).hexdigest(), number)
 
 
 def _streamed(given: str | None) -> bool:
