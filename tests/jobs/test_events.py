@@ -197,11 +197,24 @@ async def test_a_database_that_is_away_loses_no_event(stores: Stores) -> None:
     assert b"".join(await data_of(stores, claim)) == b"ab"
 
 
+async def test_the_last_words_wake_readers_together_with_the_end_of_the_run(stores: Stores) -> None:
+    claim = await running(stores)
+
+    with stores.job_events.moves.watching(claim.id) as moved:
+        async with emitting(stores.job_events, claim, 0) as emitter:
+            emitter.emit(b"a")
+
+        assert await data_of(stores, claim) == [b"a"]
+        assert not moved.is_set()
+
+
 async def test_a_reader_in_the_same_process_is_woken(stores: Stores) -> None:
     claim = await running(stores)
 
     moves = stores.job_events.moves
     with moves.watching(claim.id) as moved, moves.watching(claim.id) as too:
-        await stores.job_events.append(claim, 0, b"a")
-        assert moved.is_set()
-        assert too.is_set()
+        async with emitting(stores.job_events, claim, 0) as emitter:
+            emitter.emit(b"a")
+            async with asyncio.timeout(10):
+                await asyncio.gather(moved.wait(), too.wait())
+            assert await data_of(stores, claim) == [b"a"]

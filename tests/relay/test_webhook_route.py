@@ -29,7 +29,7 @@ class Submitter:
         if self.refusal is not None:
             raise self.refusal
         self.submitted.append(wanted)
-        return Accepted("job_1", 2 if wanted.conversation_key else None, self.created)
+        return Accepted("job_1", 2 if wanted.conversation_key else None, 0, self.created)
 
 
 @pytest.fixture

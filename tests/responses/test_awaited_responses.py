@@ -8,28 +8,27 @@ import pytest
 
 from answerback.accounts.model import Caller
 from answerback.jobs.kind import JobState
-from answerback.jobs.model import Accepted
 from answerback.jobs.moves import JobMoves
 from answerback.kernel.errors import StorageUnavailable
 from answerback.responses.awaited import Awaited
 from answerback.responses.background import Background
 from answerback.responses.model import Asked
 from answerback.responses.store import ResponseStore
-from answerback.responses.stored import StoredResponse
+from answerback.responses.stored import Opened, StoredResponse
 from answerback.responses.stored_streams import StoredStreams
 from builders import TENANT, Journal
 
 CALLER = Caller(TENANT, None, operator=False, rate=None)
 UNSTORED = Asked({"stream": True, "store": False, "conversation": "conv_1"}, ())
 RESULT = {"status": "completed", "reason": None, "model": "m", "usage": None, "output": []}
-FOUND = StoredResponse("resp_1", UNSTORED, JobState.COMPLETED, RESULT, None, 1_000, 2_000)
+FOUND = StoredResponse("resp_1", UNSTORED, 1_000, JobState.COMPLETED, RESULT, None, 2_000)
 
 
 class Answered:
     """In place of what submits: its job has ended at once."""
 
-    async def submit(self, *_: Any) -> Accepted:
-        return Accepted("job_1", 1, created=True)
+    async def start(self, *_: Any) -> tuple[Opened, bool]:
+        return Opened("resp_1", UNSTORED, 1_000), True
 
 
 class Leaving:

@@ -21,7 +21,7 @@ LIMITED = AnyFailure("upstream_rate_limited", "slow down")
     ],
 )
 def test_a_failure_that_is_followed_by_another_try_is_no_error(state: JobState, status: str, code: str | None) -> None:
-    response = StoredResponse("resp_1", Asked({}, ()), state, None, LIMITED, 0, None)
+    response = StoredResponse("resp_1", Asked({}, ()), 0, state, None, LIMITED, None)
 
     at = response.progress("m")
 
@@ -36,7 +36,7 @@ def test_a_failure_that_is_followed_by_another_try_is_no_error(state: JobState, 
 def test_a_failure_names_the_parameter_of_a_response(upstream_code: str, param: str) -> None:
     refused = AnyFailure("upstream_refused", "too long", "messages", upstream_code=upstream_code)
 
-    at = StoredResponse("resp_1", Asked({}, ()), JobState.FAILED, None, refused, 0, None).progress("m")
+    at = StoredResponse("resp_1", Asked({}, ()), 0, JobState.FAILED, None, refused, None).progress("m")
 
     assert at.error is not None
     assert at.error["param"] == param

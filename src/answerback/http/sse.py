@@ -5,7 +5,6 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Mapping
 from typing import Any, Protocol, TypeAlias
 
-from pydantic import BaseModel
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
@@ -50,7 +49,7 @@ RenderErrorEvent: TypeAlias = Callable[[ErrorContent], bytes]
 def data_event(value: Any) -> bytes:
     """One event. Bytes are taken as JSON and forwarded as they are; a model or a plain value is encoded."""
     if not isinstance(value, bytes):
-        value = value.__pydantic_serializer__.to_json(value) if isinstance(value, BaseModel) else encoded(value)
+        value = encoded(value)
     if b"\n" in value or b"\r" in value:
         # JSON has line breaks between its tokens only, where a space means the same; in an event they would end a line.
         value = value.replace(b"\n", b" ").replace(b"\r", b" ")
@@ -59,8 +58,7 @@ def data_event(value: Any) -> bytes:
 
 def named_event(name: str, value: Any) -> bytes:
     """One event of this type; a model or a plain value is encoded."""
-    data = value.__pydantic_serializer__.to_json(value) if isinstance(value, BaseModel) else encoded(value)
-    return b"event: %b\ndata: %b\n\n" % (name.encode(), data)
+    return b"event: %b\ndata: %b\n\n" % (name.encode(), encoded(value))
 
 
 def error_event(content: ErrorContent) -> bytes:

@@ -32,7 +32,7 @@ from answerback.queue.leases import Offer, bearing, offer_values, offered
 TRANSIENT_MS = 86_400_000
 """How long a transient job keeps what it holds: a day, as long as an `Idempotency-Key` of other routes."""
 
-_accepted = select(jobs.c.id, jobs.c.request_hash, jobs.c.position)
+_accepted = select(jobs.c.id, jobs.c.request_hash, jobs.c.position, jobs.c.created_at)
 FIND_BY_KEY = Statement(
     _accepted.where(jobs.c.tenant_id == bindparam("tenant_id"), jobs.c.idempotency_key == bindparam("idempotency_key"))
 )
@@ -148,7 +148,7 @@ def accept(
     if job.retry_of is not None:
         earlier = yield FIND_RETRY(retry_of=job.retry_of)
         if earlier:
-            return Accepted(earlier[0].id, earlier[0].position, created=False)
+            return earlier_job(earlier[0])
     if backlog.size() + tx.opened.total() >= limits.queued_jobs:
         raise Overloaded("too many messages wait for an answer; send this one again later")
     if backlog.size_of(job.tenant_id) + tx.opened[job.tenant_id] >= limits.queued_jobs_per_tenant:
@@ -226,6 +226,7 @@ def _insert_job(job: NewJob, claim: Claimed[Any], lease: dict[str, object], *, h
     return Accepted(
         claim.id,
         claim.job.position,
+        claim.at,
         created=True,
         queued=state == JobState.QUEUED,
         claim=claim if state == JobState.RUNNING else None,
@@ -243,4 +244,8 @@ def find_accepted(
 def _same_request(row: Row, request_hash: str | None) -> Accepted:
     if row.request_hash != request_hash:
         raise IdempotencyConflict("this Idempotency-Key was used with another body; use a new key for a new request")
-    return Accepted(row.id, row.position, created=False)
+    return earlier_job(row)
+
+
+def earlier_job(row: Row) -> Accepted:
+    return Accepted(row.id, row.position, row.created_at, created=False)

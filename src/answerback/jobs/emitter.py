@@ -8,6 +8,7 @@ from typing import Any
 from answerback.jobs.events import JobEvents
 from answerback.jobs.kind import Claimed
 from answerback.kernel.persistence import persist
+from answerback.kernel.timed_wait import set_within
 
 GATHER_SECONDS = 0.1
 """How long events gather for the next commit of their job; the first one does not wait."""
@@ -45,14 +46,15 @@ class Emitter:
                 return
             if self._ended.is_set() and not self._waiting:
                 return
-            try:
-                await asyncio.wait_for(self._ended.wait(), GATHER_SECONDS)
-            except TimeoutError:
-                continue
+            await set_within(self._ended, GATHER_SECONDS)
 
     async def _append(self, group: list[bytes]) -> bool:
         self._stored, data = self._stored + len(group), b"".join(group)
-        return await persist(lambda: self._events.append(self._claim, self._stored, data))
+        held = await persist(lambda: self._events.append(self._claim, self._stored, data))
+        if held and not self._ended.is_set():
+            # The last group comes with the end of the run, which wakes the readers too.
+            self._events.moves.moved(self._claim.id)
+        return held
 
 
 @asynccontextmanager

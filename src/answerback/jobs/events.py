@@ -47,7 +47,8 @@ LAST = Statement(select(func.max(job_events.c.seq).label("seq")).where(_of_job))
 DELETE = Statement(delete(job_events).where(_of_job), by=("row_id",))
 
 APPEND_PLAN = BatchPlan((APPEND, FORGIVE), "append_events")
-READ_PLAN = BatchPlan((LOOK, AFTER, LAST), "read_events")
+READING = (LOOK, AFTER, LAST)
+READ_PLAN = BatchPlan(READING, "read_events")
 ALL_PLAN = BatchPlan((ALL,), "all_events")
 
 
@@ -81,10 +82,7 @@ class JobEvents:
 
     async def append(self, claim: Claimed[Any], last: int, data: bytes) -> bool:
         """Stores the events through number `last`. False, and nothing changed, once the row is not the claim's."""
-        held = await self._write(lambda _: _store(claim, last, data), APPEND_PLAN, len(data))
-        if held:
-            self.moves.moved(claim.id)
-        return held
+        return await self._write(lambda _: _store(claim, last, data), APPEND_PLAN, len(data))
 
     async def all(self, job_id: str) -> Sequence[Group]:
         """Of a job whose tenant is known."""
@@ -92,7 +90,7 @@ class JobEvents:
 
     async def read(self, tenant_id: str, kind: str, job_id: str, after: int) -> Emitted | None:
         """The groups that hold events behind number `after`; None if the tenant has no such job."""
-        return await self._read(lambda _: _emitted(tenant_id, kind, job_id, after), READ_PLAN, tenant_id=tenant_id)
+        return await self._read(lambda _: emitted(tenant_id, kind, job_id, after), READ_PLAN, tenant_id=tenant_id)
 
 
 def _store(claim: Claimed[Any], last: int, data: bytes) -> Operation[bool]:
@@ -108,7 +106,7 @@ def _all(job_id: str) -> Operation[Sequence[Group]]:
     return _groups((yield ALL(row_id=job_id)))
 
 
-def _emitted(tenant_id: str, kind: str, job_id: str, after: int) -> Operation[Emitted | None]:
+def emitted(tenant_id: str, kind: str, job_id: str, after: int) -> Operation[Emitted | None]:
     rows = yield LOOK(row_id=job_id, tenant_id=tenant_id, kind=kind)
     if not rows:
         return None

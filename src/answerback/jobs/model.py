@@ -87,11 +87,12 @@ class EndedJob:
 @quickly_made
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A committed job. `created` is False if an earlier request created it. `queued`: it waits to be claimed. `claim`
-    is there if it was born claimed, by the caller."""
+    """A committed job. `created` is False if an earlier request created it, and `created_at` is when one did, in epoch
+    milliseconds. `queued`: it waits to be claimed. `claim` is there if it was born claimed, by the caller."""
 
     job_id: str
     position: int | None
+    created_at: int
     created: bool
     queued: bool = False
     claim: Claimed[Any] | None = None

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from answerback.kernel.persistence import persist
+from answerback.kernel.timed_wait import set_within
 
 T = TypeVar("T")
 
@@ -47,11 +48,3 @@ class JobMoves:
                 if (found := await persist(look)) is not None:
                     return found
                 await set_within(moved, POLL_SECONDS)
-
-
-async def set_within(event: asyncio.Event, seconds: float) -> None:
-    """Returns when it is set, or after so many seconds."""
-    try:
-        await asyncio.wait_for(event.wait(), seconds)
-    except TimeoutError:
-        return

@@ -8,9 +8,9 @@ from sqlalchemy import bindparam, select
 from answerback.database.operation import Operation, Row, Statement, Transaction
 from answerback.database.sql import at_most, in_state
 from answerback.database.tables import conversations, jobs
-from answerback.jobs.accept import FIND_RETRY
+from answerback.jobs.accept import FIND_RETRY, earlier_job
 from answerback.jobs.kind import Job, JobState, Registry
-from answerback.jobs.model import Accepted, JobRecord, NewJob, Repeatable
+from answerback.jobs.model import JobRecord, NewJob, Repeatable
 from answerback.jobs.pages import HEAD_OF_CONVERSATION
 from answerback.jobs.rows import RECORD_COLUMNS, record_of
 from answerback.kernel.errors import Conflict, NotFound
@@ -94,7 +94,7 @@ def retry_source(
             raise Conflict(f"this job's {kind.name} was erased with its conversation; send it again instead")
     retried = yield FIND_RETRY(retry_of=job_id)
     if retried:
-        return Repeatable(kind, Accepted(retried[0].id, retried[0].position, created=False))
+        return Repeatable(kind, earlier_job(retried[0]))
     again = NewJob(
         tenant_id=tenant_id,
         kind=kind.name,

@@ -6,6 +6,7 @@ from sqlalchemy import bindparam, or_, select, update
 from answerback.database.operation import Operation, Statement, Transaction
 from answerback.database.sql import at_most
 from answerback.database.tables import jobs
+from answerback.jobs.accept import earlier_job
 from answerback.jobs.model import Accepted, Tried
 
 KEPT_MS = 10_000
@@ -28,7 +29,7 @@ TAKE_EARLIER = Statement(
     update(jobs)
     .where(jobs.c.id == _earlier.scalar_subquery())
     .values(request_hash=bindparam("now_taken"))
-    .returning(jobs.c.id, jobs.c.position)
+    .returning(jobs.c.id, jobs.c.position, jobs.c.created_at)
 )
 
 
@@ -43,4 +44,4 @@ def take_earlier(tx: Transaction, tenant_id: str, tried: Tried) -> Operation[Acc
     rows = yield TAKE_EARLIER(
         of_tenant=tenant_id, first=tried.request_hash, this=this, since=tx.wall - KEPT_MS, now_taken=this
     )
-    return Accepted(rows[0].id, rows[0].position, created=False) if rows else None
+    return earlier_job(rows[0]) if rows else None

@@ -14,8 +14,8 @@ Json = Any
 
 
 def encoded(value: Any) -> bytes:
-    """Plain data, and dataclasses, as compact JSON in UTF-8. What UTF-8 cannot express is replaced, and a number that
-    JSON cannot express is null."""
+    """Plain data, dataclasses and Pydantic's models, as compact JSON in UTF-8. Of plain data what UTF-8 cannot express
+    is replaced, and a number that JSON cannot express is null."""
     try:
         return to_json(value, inf_nan_mode="null")
     except ValueError:

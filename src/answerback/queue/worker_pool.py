@@ -9,6 +9,7 @@ from answerback.kernel.current_request import no_request
 from answerback.kernel.errors import StorageUnavailable
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.shares import Shares
+from answerback.kernel.timed_wait import set_within
 from answerback.queue.lease_keeper import Held, LeaseKeeper
 from answerback.queue.leased_queue import C, Claims, LeasedQueue
 from answerback.queue.pace import Pace
@@ -82,7 +83,7 @@ class WorkerPool(Generic[C]):
             self._ready.clear()
             pause = await self.claim_once()
             if pause > 0 and not self._stopping:
-                await _wait(self._ready, pause)
+                await set_within(self._ready, pause)
 
     async def keep_leases_forever(self) -> None:
         """Extends the leases of running claims, and cancels a run whose row another worker may take."""
@@ -230,11 +231,3 @@ class WorkerPool(Generic[C]):
             self._log.warning("not_given_back", pool=self._queue.name, rows=len(claims), reason=str(error))
         except Exception:  # noqa: BLE001 - the rest of the stop must go on
             self._log.exception("not_given_back", pool=self._queue.name, rows=len(claims))
-
-
-async def _wait(event: asyncio.Event, seconds: float) -> None:
-    try:
-        async with asyncio.timeout(seconds):
-            await event.wait()
-    except TimeoutError:
-        return

@@ -1,22 +1,22 @@
 """The answer to a request as it streams: chunks of a chat completion in, items and OpenAI's events out."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from answerback.kernel.json import Json
 from answerback.llm.answers import completions, thoughts
 from answerback.llm.answers.content import text_of
 from answerback.llm.answers.progress import ANSWER
 from answerback.llm.model import Chunk, FinishReason, storable
-from answerback.llm.reply import Reply
 from answerback.responses import ids
 from answerback.responses.annotations import citations_in
 from answerback.responses.calls import Calls
+from answerback.responses.end import status_of
 from answerback.responses.model import Asked, Item
 from answerback.responses.output import Event, OpenItem, OpenMessage, OpenReasoning
 from answerback.responses.tools import NO_TOOLS, Toolbox
 
-REASONS: Mapping[FinishReason, str] = {"length": "max_output_tokens", "content_filter": "content_filter"}
-"""Why a response is incomplete, by the end of its completion."""
+_OF_TEXT = frozenset({"role", "content"})
+"""Fields of a delta that says nothing but a text, as nearly all do."""
 
 
 class Answer:
@@ -58,14 +58,20 @@ class Answer:
         all."""
         if self._shows and not (self._speaks or self._calls.items):
             raise completions.other_than_text()
-        status = "incomplete" if finish in REASONS else "completed"
+        status = status_of(finish)
         yield from self._close(status)
         yield from self._calls.close(status)
         self._done += [(each.index, each.item(status)) for each in self._calls.items]
         self._calls = Calls(NO_TOOLS, self._make_room)
 
-    def say(self, delta: Mapping[str, Json], text: str, logprobs: Json) -> Iterator[Event]:
+    def say(self, delta: Mapping[str, Json], text: str, logprobs: Json) -> Iterable[Event]:
         """What a delta adds, of which `text` is the text. Raises ProviderError."""
+        known = _read_logprobs(logprobs) if self._logprobs else ()
+        if delta.keys() <= _OF_TEXT and isinstance(delta.get("content"), str):
+            return self._speak(text, "", known) if text else ()
+        return self._say_all(delta, text, known)
+
+    def _say_all(self, delta: Mapping[str, Json], text: str, logprobs: Sequence[Item]) -> Iterator[Event]:
         if (thought := thoughts.thought_in(delta)) is not None:
             if not isinstance(self._open, OpenReasoning):
                 yield from self._close("completed")
@@ -78,7 +84,7 @@ class Answer:
             # The text of such a delta is its refusal.
             text, refusal = "", text
         if text or refusal:
-            yield from self._speak(text, storable(refusal), _read_logprobs(logprobs) if self._logprobs else ())
+            yield from self._speak(text, storable(refusal), logprobs)
         elif completions.shows_or_sounds(delta):
             self._shows = True
         if isinstance(self._open, OpenMessage) and "annotations" in delta:
@@ -105,14 +111,6 @@ class Answer:
     def _make_room(self, kind: str) -> tuple[str, int]:
         index, self._room = self._room, self._room + 1
         return ids.item_id(self._response_id, kind, ids.OUTPUT, index), index
-
-
-def finish_of(reply: Reply) -> FinishReason:
-    """Raises ProviderError for an answer that has not ended."""
-    finish = reply.finish_reason
-    if finish is None:
-        raise completions.invalid("does not say why it ends: it may not be whole")
-    return finish
 
 
 def _read_logprobs(given: Json) -> Sequence[Item]:

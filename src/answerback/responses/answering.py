@@ -9,12 +9,12 @@ from answerback.http.sse import DONE
 from answerback.kernel.clock import Clock
 from answerback.kernel.json import Json
 from answerback.llm.reply import StreamedReply
-from answerback.responses.answer import REASONS, Answer, finish_of
-from answerback.responses.body import Progress, Start, error_code, response_body
-from answerback.responses.events import encoded
+from answerback.responses.answer import Answer
+from answerback.responses.body import Progress, Start, error_body, response_body
+from answerback.responses.end import ended, finish_of
+from answerback.responses.events import encoded, first_events
 from answerback.responses.model import SEALED, Asked
 from answerback.responses.output import Event
-from answerback.responses.usage import usage_of
 
 Keep = Callable[[Progress], Awaitable[bool]]
 """Stores a response that is whole; returns whether it can be fetched from now on."""
@@ -34,6 +34,7 @@ class Answering:
 
     def __init__(self, asked: Asked, start: Start, clock: Clock, keep: Keep = unkept) -> None:
         self._asked = asked
+        self._start = start
         self._clock = clock
         self._keep = keep
         self._answer = Answer(start.id, asked, start.toolbox)
@@ -56,8 +57,7 @@ class Answering:
         if self._next:
             return b""
         body = self._body(stored=self._asked.stored)
-        first: Iterable[str] = ("response.created", "response.in_progress")
-        return b"".join([self._encoded({"type": kind, "response": body}) for kind in first])
+        return b"".join([self._encoded({"type": kind, "response": body}) for kind, _ in first_events(self._asked)])
 
     async def events(self, reply: StreamedReply) -> AsyncGenerator[bytes, None]:
         """The response as it comes; stored before its last event is sent. May raise ProviderError."""
@@ -76,10 +76,7 @@ class Answering:
 
     def failed(self, content: ErrorContent) -> bytes:
         """The last event of a response that broke: with what came, and not stored."""
-        code, param = error_code(content.status, content.code, content.param), content.param
-        error: dict[str, Json] = {"code": code, "message": content.message, "type": content.code}
-        if param is not None:
-            error["param"] = param
+        error = error_body(content.status, content.code, content.message, content.param)
         self._at = replace(self._at, status="failed", output=self._answer.output, error=error)
         event = {"type": "response.failed", "response": self._body(stored=False)}
         # In one write: what ends with DONE alone is whole.
@@ -88,15 +85,8 @@ class Answering:
     def _end(self, reply: StreamedReply) -> Iterable[Event]:
         finish = finish_of(reply)
         yield from self._answer.end(finish)
-        self._at = replace(
-            self._at,
-            model=reply.model or self._at.model,
-            status="incomplete" if finish in REASONS else "completed",
-            reason=REASONS.get(finish),
-            output=self._answer.output,
-            usage=usage_of(reply.usage, self._answer.usage),
-            completed_at=self._clock.now(),
-        )
+        answer = self._answer
+        self._at = ended(self._start, reply, finish, answer.output, answer.usage, self._clock.now())
 
     async def _kept(self) -> dict[str, Json]:
         return self._body(stored=self._asked.stored and await self._keep(self._at))

@@ -17,13 +17,12 @@ from answerback.kernel.errors import AnyFailure, Conflict, ErrorCode, StorageUna
 from answerback.kernel.json import Json
 from answerback.kernel.log import Log
 from answerback.kernel.provider_error import ProviderError
-from answerback.responses import ids
 from answerback.responses.background import Background
 from answerback.responses.body import param_of, response_body
 from answerback.responses.history import ChainTooLong
 from answerback.responses.model import Asked
 from answerback.responses.store import ResponseStore
-from answerback.responses.stored import StoredResponse
+from answerback.responses.stored import Opened, StoredResponse
 from answerback.responses.stored_streams import StoredStreams, as_response
 
 STATUSES: Mapping[ErrorCode, int] = {ErrorCode.EXPIRED: 503, ErrorCode.POISONED: 500, ErrorCode.INTERNAL: 500}
@@ -56,21 +55,20 @@ class Awaited:
         Raises what a submission and a context raise, NotFound, Conflict, InvalidParameter, ProviderError.
         """
         tenant_id = caller.tenant_id
-        accepted = await self._background.submit(caller, asked, idempotency_key)
-        job_id, response_id = accepted.job_id, ids.response_id(accepted.job_id)
+        opened, created = await self._background.start(caller, asked, idempotency_key)
         try:
-            found = await self._moves.until(job_id, lambda: self._store.end(tenant_id, response_id))
+            found = await self._moves.until(opened.job_id, lambda: self._store.end(tenant_id, opened.id))
         except asyncio.CancelledError:
             if idempotency_key is None:
-                await self._background.end(tenant_id, job_id)
-                await self._forget(tenant_id, job_id, asked)
+                await self._background.end(tenant_id, opened.job_id)
+                await self._forget(tenant_id, opened)
             raise
         if found.state is not JobState.COMPLETED:
             raise await self._failed(tenant_id, found)
         body = response_body(found.asked, found.progress(self._default_model), stored=asked.stored)
         if idempotency_key is None and not asked.stored:
-            await self._forget(tenant_id, job_id, asked)
-        return body, accepted.created
+            await self._forget(tenant_id, opened)
+        return body, created
 
     async def stream(self, caller: Caller, asked: Asked, idempotency_key: str | None) -> tuple[Response, bool]:
         """The response as its events, and whether this call created it. Nothing is sent before the first one of an
@@ -78,30 +76,29 @@ class Awaited:
 
         Raises as `respond` does.
         """
-        accepted = await self._background.submit(caller, asked, idempotency_key)
-        events = self._events(caller.tenant_id, accepted.job_id, asked, lasting=idempotency_key is not None)
+        opened, created = await self._background.start(caller, asked, idempotency_key)
+        events = self._events(caller.tenant_id, opened, lasting=idempotency_key is not None)
         try:
             # What its failure raises still has a status; and only a generator that has begun cancels when it is closed.
             await anext(events)
         except BaseException:
             await events.aclose()
             raise
-        return as_response(events), accepted.created
+        return as_response(events), created
 
-    async def _events(self, tenant_id: str, job_id: str, asked: Asked, *, lasting: bool) -> AsyncGenerator[bytes, None]:
+    async def _events(self, tenant_id: str, opened: Opened, *, lasting: bool) -> AsyncGenerator[bytes, None]:
         """First nothing, once there is something to send; then the events. `lasting` goes on where nobody reads."""
-        response_id, whole = ids.response_id(job_id), False
+        job_id, whole = opened.job_id, False
         try:
             begun = await self._streams.begun(tenant_id, job_id, KEEP_ALIVE_SECONDS)
-            ended = await self._store.end(tenant_id, response_id) if begun is False else None
+            ended = await self._store.end(tenant_id, opened.id) if begun is False else None
             if ended is not None and ended.state is not JobState.COMPLETED:
                 whole = True
                 if lasting:
                     await self._free_key(tenant_id, job_id)
                 raise _error_of(ended)
-            found = await self._store.find(tenant_id, response_id)
             yield b""
-            async with aclosing(self._streams.read(tenant_id, found)) as events:
+            async with aclosing(self._streams.read(tenant_id, opened)) as events:
                 async for event in events:
                     if lasting and event.endswith(DONE):
                         await self._free_key(tenant_id, job_id)
@@ -111,14 +108,14 @@ class Awaited:
             if not lasting:
                 if not whole:
                     await self._background.end(tenant_id, job_id)
-                await self._forget(tenant_id, job_id, asked)
+                await self._forget(tenant_id, opened)
 
     async def _free_key(self, tenant_id: str, job_id: str) -> None:
         """That of one that failed, before its caller knows; others may read its events still."""
         await self._clean_up(job_id, self._store.release_key(tenant_id, job_id))
 
-    async def _forget(self, tenant_id: str, job_id: str, asked: Asked) -> None:
-        await self._clean_up(job_id, self._store.forget(tenant_id, job_id, stored=asked.stored))
+    async def _forget(self, tenant_id: str, opened: Opened) -> None:
+        await self._clean_up(opened.job_id, self._store.forget(tenant_id, opened.job_id, stored=opened.asked.stored))
 
     async def _clean_up(self, job_id: str, deletion: Awaitable[None]) -> None:
         """Only logs a database that is away: the answer is whole, or its caller is gone."""

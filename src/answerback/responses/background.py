@@ -19,7 +19,7 @@ from answerback.responses.model import Asked
 from answerback.responses.opening import Opening
 from answerback.responses.pairs import are_paired, check_input
 from answerback.responses.store import ResponseStore
-from answerback.responses.stored import StoredResponse
+from answerback.responses.stored import Opened
 from answerback.responses.tools import Toolbox
 
 
@@ -45,35 +45,26 @@ class Background:
         self._default_model = default_model
 
     async def start(
-        self, caller: Caller, asked: Asked, idempotency_key: str | None, tried: Tried | None
-    ) -> tuple[StoredResponse, bool]:
-        """The response, stored, and whether this call created it. Raises what a submission and a context raise."""
-        accepted = await self.submit(caller, asked, idempotency_key, tried)
-        try:
-            found = await self._store.get(caller.tenant_id, ids.response_id(accepted.job_id))
-        except NotFound:
-            raise _deleted() from None
-        return found, accepted.created
-
-    async def submit(
         self, caller: Caller, asked: Asked, idempotency_key: str | None, tried: Tried | None = None
-    ) -> Accepted:
-        """Without a key, another one than the first of a client that says which it has `tried` gets the job of that.
-        Raises what a submission and a context raise; NotFound where there is no such conversation, ResponseNotStored
-        where the response of this key was deleted."""
-        tenant_id, request_hash = caller.tenant_id, None
+    ) -> tuple[Opened, bool]:
+        """The response, accepted, and whether this call created it. Without a key, another one than the first of a
+        client that says which it has `tried` gets the job of that. Raises what a submission and a context raise;
+        NotFound where there is no such conversation, ResponseNotStored where the response of this key was deleted."""
+        accepted = await self._submit(caller, asked, idempotency_key, tried)
+        return Opened(ids.response_id(accepted.job_id), asked, accepted.created_at), accepted.created
+
+    async def _submit(self, caller: Caller, asked: Asked, idempotency_key: str | None, tried: Tried | None) -> Accepted:
+        tenant_id, request_hash, earlier = caller.tenant_id, None, None
         if idempotency_key is not None:
             # Before what it goes on from is read: that may be deleted by the time a request is repeated.
             request_hash = fingerprint(self._kind.encode(asked), None)
             earlier = await self._submitter.earlier(tenant_id, idempotency_key, request_hash)
-            if earlier is not None:
-                await self._check_kept(tenant_id, earlier)
-                return earlier
         elif tried is not None:
             request_hash = stored_hash(tried)
             earlier = await self._submitter.take_earlier(tenant_id, tried)
-            if earlier is not None:
-                return earlier
+        if earlier is not None:
+            await self._check_kept(tenant_id, ids.response_id(earlier.job_id))
+            return earlier
         asked = await self._checked(tenant_id, asked)
         key = None if asked.conversation is None else ids.conversation_key(asked.conversation)
         return await self._submitter.submit(
@@ -116,11 +107,12 @@ class Background:
             # that is still to be made.
             check_input(await self._log.all(tenant_id, conversation.id, shortened=asked.shortened), asked.input)
 
-    async def _check_kept(self, tenant_id: str, earlier: Accepted) -> None:
+    async def _check_kept(self, tenant_id: str, response_id: str) -> None:
         try:
-            await self._store.end(tenant_id, ids.response_id(earlier.job_id))
+            await self._store.end(tenant_id, response_id)
         except NotFound:
-            raise _deleted() from None
+            words = "the response of this request was deleted; use a new key to ask anew"
+            raise ResponseNotStored(words) from None
 
     async def cancel(self, tenant_id: str, response_id: str) -> dict[str, Json]:
         """The response, unchanged where it has ended. Raises NotFound, InvalidParameter."""
@@ -145,7 +137,3 @@ class Background:
         except Conflict:
             # It has ended already, by itself.
             return
-
-
-def _deleted() -> ResponseNotStored:
-    return ResponseNotStored("the response of this request was deleted; use a new key to ask anew")

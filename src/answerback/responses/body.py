@@ -1,6 +1,6 @@
 """The response object, whole or as far as it has come: every field of OpenAI's, always."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from answerback.kernel.json import Json
@@ -69,13 +69,13 @@ def response_body(asked: Asked, at: Progress, *, stored: bool) -> dict[str, Json
         "model": at.model,
         "output": shown(at.output, sealed=asked.includes(SEALED)),
         "parallel_tool_calls": given.get("parallel_tool_calls", True),
-        "previous_response_id": asked.previous,
-        "conversation": None if asked.conversation is None else {"id": asked.conversation},
+        "previous_response_id": given.get("previous_response_id"),
+        "conversation": {"id": given["conversation"]} if "conversation" in given else None,
         "reasoning": {
             "effort": reasoning.get("effort"),
             "summary": reasoning.get("summary") or reasoning.get("generate_summary"),
         },
-        "text": {"format": text.get("format", {"type": "text"}), **_verbosity(text)},
+        "text": {"format": {"type": "text"}} | text,
         "tool_choice": given.get("tool_choice", "auto"),
         "tools": list(at.toolbox.echoed),
         "truncation": given.get("truncation", "disabled"),
@@ -98,11 +98,11 @@ def response_body(asked: Asked, at: Progress, *, stored: bool) -> dict[str, Json
 def shown(items: Iterable[Item], *, sealed: bool) -> list[Item]:
     """Items as clients see them; `encrypted_content` only where it was asked for."""
     hidden = HIDDEN if sealed else HIDDEN | {"encrypted_content"}
-    return [{name: value for name, value in item.items() if name not in hidden} for item in items]
+    return [item if hidden.isdisjoint(item) else _without(hidden, item) for item in items]
 
 
-def _verbosity(text: Mapping[str, Json]) -> Mapping[str, Json]:
-    return {"verbosity": text["verbosity"]} if "verbosity" in text else {}
+def _without(hidden: Set[str], item: Item) -> Item:
+    return {name: value for name, value in item.items() if name not in hidden}
 
 
 def param_of(code: str, param: str | None) -> str | None:
@@ -111,7 +111,13 @@ def param_of(code: str, param: str | None) -> str | None:
     return {"model_not_found": "model", CONTEXT_CODE: "input"}.get(code, param)
 
 
-def error_code(status: int, code: str, param: str | None) -> str:
+def error_body(status: int, code: str, message: str, param: str | None) -> dict[str, Json]:
+    """The `error` of a response that has failed."""
+    error: dict[str, Json] = {"code": _error_code(status, code, param), "message": message, "type": code}
+    return error if param is None else {**error, "param": param}
+
+
+def _error_code(status: int, code: str, param: str | None) -> str:
     """One of the codes that OpenAI's SDKs know."""
     match status:
         case 429:

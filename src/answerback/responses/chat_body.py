@@ -28,20 +28,20 @@ def chat_body(asked: Asked, context: Sequence[Item], toolbox: Toolbox) -> dict[s
     body["messages"] = chat_messages(context, given.get("instructions"))
     if not body["messages"]:
         raise InvalidParameter("input", "invalid 'input': nothing in it is an item that a chat model could read")
-    body |= _tools(given, toolbox)
+    if toolbox.functions:
+        body |= _tools(given, toolbox)
     if "max_output_tokens" in given:
         body["max_tokens"] = given["max_output_tokens"]
     if effort := given.get("reasoning", {}).get("effort"):
         body["reasoning_effort"] = effort
     if asked.logprobs:
         body |= {"logprobs": True, "top_logprobs": given.get("top_logprobs", 0)}
-    body |= _text(given.get("text", {}))
+    if "text" in given:
+        body |= _text(given["text"])
     return body
 
 
 def _tools(given: Mapping[str, Json], toolbox: Toolbox) -> Mapping[str, Json]:
-    if not toolbox.functions:
-        return {}
     made: dict[str, Json] = {"tools": list(toolbox.functions)}
     if toolbox.choice is not None:
         made["tool_choice"] = toolbox.choice

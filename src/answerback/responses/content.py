@@ -65,6 +65,8 @@ def _by_type(parts: Sequence[Item]) -> Iterator[tuple[str, Iterator[Item]]]:
 
 def chat_content(parts: Sequence[Item]) -> Json:
     """The `content` of a message of chat completions: one text where there is nothing else."""
+    if len(parts) == 1 and "text" in parts[0]:
+        return parts[0]["text"]
     said = [_chat_part(part) for part in parts]
     texts = [part["text"] for part in said if part["type"] == "text"]
     return "".join(texts) if len(texts) == len(said) else said

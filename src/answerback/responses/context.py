@@ -28,13 +28,14 @@ class Contexts:
     async def resolve(self, tenant_id: str, asked: Asked) -> tuple[Asked, list[Item]]:
         """The request with its references replaced by their items and its ancestors named, and all that the model is to
         read. Raises PreviousResponseNotFound, ChainTooLong, NotFound."""
-        referred = await self._referred(tenant_id, asked.input)
+        if wanted := [item["id"] for item in asked.input if item["type"] == REFERENCE]:
+            asked = replace(asked, input=await self._referred(tenant_id, asked.input, wanted))
         if asked.previous is None:
-            return (asked if referred is asked.input else replace(asked, input=referred)), list(referred)
+            return asked, list(asked.input)
         before = await self._store.chain(tenant_id, asked.previous, shortened=asked.shortened)
         last = before[-1]
-        resolved = replace(asked, input=referred, ancestors=(*last.asked.ancestors, last.id))
-        return resolved, [*_said_lately(before), *referred]
+        resolved = replace(asked, ancestors=(*last.asked.ancestors, last.id))
+        return resolved, [*_said_lately(before), *asked.input]
 
     async def items(self, tenant_id: str, asked: Asked, place: Place | None) -> list[Item]:
         """All that the model is to read, for a request that is resolved. Raises PreviousResponseNotFound,
@@ -60,10 +61,7 @@ class Contexts:
             return []
         return await self._store.chain(tenant_id, asked.previous, shortened=asked.shortened)
 
-    async def _referred(self, tenant_id: str, items: tuple[Item, ...]) -> tuple[Item, ...]:
-        wanted = [item["id"] for item in items if item["type"] == REFERENCE]
-        if not wanted:
-            return items
+    async def _referred(self, tenant_id: str, items: tuple[Item, ...], wanted: Sequence[str]) -> tuple[Item, ...]:
         found = dict(await self._store.items(tenant_id, wanted))
         if others := [each for each in wanted if each not in found]:
             found |= await self._log.items(tenant_id, others)

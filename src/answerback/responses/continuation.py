@@ -133,11 +133,11 @@ class Continuation:
         self._shown: dict[int, tuple[int, Item]] = {}
         """The index and the first form of each of the answer's items as readers know it."""
 
-    def take(self, event: Event) -> Iterator[Event]:
+    def take(self, event: Event) -> Iterable[Event]:
         """What readers get for it."""
-        if not self._repeats:
-            yield event
-            return
+        return self._compared(event) if self._repeats else (event,)
+
+    def _compared(self, event: Event) -> Iterator[Event]:
         place = event["output_index"]
         if event["type"] == ADDED and place < len(self._known) and place not in self._shown:
             past = self._known[place]

@@ -1,7 +1,7 @@
 """Items as the messages of chat completions, which carry calls of tools and thoughts within the assistant's message."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from answerback.kernel.json import Json
@@ -23,10 +23,6 @@ class _Said:
     between: list[Item] = field(default_factory=list)
     """What instructed it meanwhile."""
 
-    @property
-    def is_empty(self) -> bool:
-        return not (self.texts or self.calls or self.thoughts)
-
     def add(self, item: Item) -> None:
         match item["type"]:
             case "message":
@@ -36,7 +32,17 @@ class _Said:
             case _:
                 self.calls.append(item)
 
-    def message(self) -> Item | None:
+    def messages(self, outputs: Mapping[int, Item]) -> list[Item]:
+        """What it said, with the outputs of its calls, and what instructed it meanwhile."""
+        message = self._message()
+        made = [] if message is None else [message]
+        answers = [outputs[id(call)] for call in self.calls]
+        made += map(_tool_message, answers)
+        if shown := [part for each in answers for part in _media(each["output"])]:
+            made.append({"role": "user", "content": chat_content(shown)})
+        return made + self.between
+
+    def _message(self) -> Item | None:
         """None where there is nothing that an upstream would take."""
         text = "\n\n".join(filter(None, self.texts))
         if not text and not self.calls:
@@ -52,35 +58,23 @@ def chat_messages(items: Sequence[Item], instructions: str | None) -> list[Item]
     calls follow these. Raises UnansweredCall."""
     outputs = matched(items) if are_paired(items) else {}
     ordered: list[Item] = [{"role": "system", "content": instructions}] if instructions else []
-    said = _Said()
-
-    def end_turn() -> None:
-        nonlocal said
-        if said.is_empty:
-            return
-        if (message := said.message()) is not None:
-            ordered.append(message)
-        answers = [outputs[id(call)] for call in said.calls]
-        ordered.extend(_tool_message(each) for each in answers)
-        if shown := [part for each in answers for part in _media(each["output"])]:
-            ordered.append({"role": "user", "content": chat_content(shown)})
-        ordered.extend(said.between)
-        said = _Said()
-
-    for item in (each for each in items if each["type"] != ADDITIONAL_TOOLS):
-        kind, role = item["type"], item.get("role")
-        if kind == "message" and role in INSTRUCTING:
-            (ordered if said.is_empty else said.between).extend(_instruction(item))
-        elif kind == "message" and role == "user":
-            end_turn()
+    said: _Said | None = None
+    for item in items:
+        kind = item["type"]
+        role = item["role"] if kind == "message" else None
+        if role in INSTRUCTING:
+            (ordered if said is None else said.between).extend(_instruction(item))
+            continue
+        if said is not None and (role == "user" or kind in OUTPUTS):
+            # Of the calls before an output, none can follow: a model's next words are another message.
+            ordered += said.messages(outputs)
+            said = None
+        if role == "user":
             ordered.append({"role": "user", "content": chat_content(item["content"])})
-        elif kind in OUTPUTS:
-            # Of the calls before it, none can follow: a model's next words are another message.
-            end_turn()
-        elif kind not in CALLS or id(item) in outputs:
+        elif kind not in (*OUTPUTS, ADDITIONAL_TOOLS) and (kind not in CALLS or id(item) in outputs):
+            said = said or _Said()
             said.add(item)
-    end_turn()
-    return ordered
+    return ordered if said is None else ordered + said.messages(outputs)
 
 
 def _instruction(item: Item) -> list[Item]:

@@ -80,7 +80,7 @@ class Asked:
 
     @property
     def logprobs(self) -> bool:
-        return self.includes(LOGPROBS) or bool(self.parameters.get("top_logprobs"))
+        return bool(self.parameters.get("top_logprobs")) or self.includes(LOGPROBS)
 
     @property
     def summarises(self) -> bool:

@@ -46,6 +46,8 @@ class OpenMessage(OpenItem):
     def __init__(self, item_id: str, index: int) -> None:
         super().__init__(item_id, index)
         self._parts: list[Item] = []
+        self._part_type: str | None = None
+        self._part_at = self._at
         self._pieces: list[str] = []
         self._logprobs: list[Item] = []
         self._annotations: list[Item] = []
@@ -57,14 +59,16 @@ class OpenMessage(OpenItem):
         return self._added(self.item("in_progress"))
 
     def say(self, text: str, logprobs: Sequence[Item] = ()) -> Iterator[Event]:
-        yield from self._turn_to(text_part())
+        if self._part_type != "output_text":
+            yield from self._turn_to(text_part())
         self._pieces.append(text)
         self._logprobs += logprobs
-        shown = [_for_event(each) for each in logprobs]
+        shown = list(map(_for_event, logprobs))
         yield {"type": "response.output_text.delta", **self._part_at, "delta": text, "logprobs": shown}
 
     def refuse(self, text: str) -> Iterator[Event]:
-        yield from self._turn_to({"type": "refusal", "refusal": ""})
+        if self._part_type != "refusal":
+            yield from self._turn_to({"type": "refusal", "refusal": ""})
         self._pieces.append(text)
         yield {"type": "response.refusal.delta", **self._part_at, "delta": text}
 
@@ -76,10 +80,6 @@ class OpenMessage(OpenItem):
         yield from self._close_part()
         yield self._done(status)
 
-    @property
-    def _part_at(self) -> Item:
-        return {**self._at, "content_index": len(self._parts) - 1}
-
     def _whole(self) -> Item:
         """The last part, as far as it has come."""
         part, text = self._parts[-1], "".join(self._pieces)
@@ -88,10 +88,9 @@ class OpenMessage(OpenItem):
         return {**part, "text": text, "annotations": list(self._annotations), "logprobs": list(self._logprobs)}
 
     def _turn_to(self, part: Item) -> Iterator[Event]:
-        """Opens a part, unless the open one is of this type."""
-        if self._parts and self._parts[-1]["type"] == part["type"]:
-            return
+        """Opens a part."""
         yield from self._close_part()
+        self._part_type, self._part_at = part["type"], {**self._at, "content_index": len(self._parts)}
         self._parts.append(part)
         self._pieces, self._logprobs, self._annotations = [], [], []
         yield {"type": "response.content_part.added", **self._part_at, "part": part}

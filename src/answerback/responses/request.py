@@ -180,7 +180,8 @@ def asked(body: Mapping[str, Json]) -> Asked:
     parameters = {name: value for name, value in checked.items() if value is not None and name not in _READ_ELSEWHERE}
     if conversation is not None:
         parameters["conversation"] = conversation
-    parameters |= {name: value for name, value in body.items() if name in PASSED_ON and value is not None}
+    if not PASSED_ON.isdisjoint(body):
+        parameters |= {name: value for name, value in body.items() if name in PASSED_ON and value is not None}
     given = items_of(checked["input"])
     if tools := checked.get("tools"):
         for index, tool in enumerate(tools):

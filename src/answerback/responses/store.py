@@ -5,10 +5,11 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
 from sqlalchemy import bindparam, func, select
 
-from answerback.database.operation import Database, Operation, Row, Statement
+from answerback.database.operation import BatchPlan, Database, Operation, Row, Statement
 from answerback.database.sql import among
 from answerback.database.tables import jobs
 from answerback.http.openai_errors import InvalidParameter
+from answerback.jobs.events import READING, Emitted, emitted
 from answerback.jobs.kind import ENDED, JobState, Unreadable
 from answerback.jobs.rows import failure_of
 from answerback.kernel.errors import NotFound
@@ -26,6 +27,7 @@ _COLUMNS = (
     *(jobs.c.conversation_id, jobs.c.position),
 )
 FIND = Statement(select(*_COLUMNS).where(jobs.c.id == bindparam("row_id"), *_own))
+EMITTED_PLAN = BatchPlan((*READING, FIND), "read_response_events")
 MANY = Statement(select(*_COLUMNS).where(*_own, among(jobs.c.id)))
 SIZES = Statement(
     select(jobs.c.id, (func.length(jobs.c.args) + func.length(jobs.c.result)).label("size")).where(
@@ -68,6 +70,13 @@ class ResponseStore:
         Raises NotFound, also once it is deleted."""
         return await self._read(lambda _: _end(tenant_id, response_id), tenant_id=tenant_id)
 
+    async def emitted(
+        self, tenant_id: str, response_id: str, after: int
+    ) -> tuple[Emitted | None, StoredResponse | None]:
+        """The groups of events behind number `after`, None where there is no such job; and, once there are no further
+        ones, the response that has ended, unless it is deleted."""
+        return await self._read(lambda _: _emitted(tenant_id, response_id, after), EMITTED_PLAN, tenant_id=tenant_id)
+
     async def discard(self, tenant_id: str, job_id: str) -> None:
         """Deletes all that is held of one that failed, and frees its idempotency key."""
         await self._write(lambda _: erasure.discard(tenant_id, job_id))
@@ -94,22 +103,29 @@ class ResponseStore:
 def _get(tenant_id: str, response_id: str) -> Operation[StoredResponse]:
     found = yield from _find(tenant_id, response_id)
     if found is None or not found.asked.stored or found.failed_as_a_call:
-        raise _no_such_response(response_id)
+        raise no_such_response(response_id)
     return found
 
 
 def _end(tenant_id: str, response_id: str) -> Operation[StoredResponse | None]:
     found = yield from _row(tenant_id, response_id)
     if found is None or (found.asked == ERASED and found.state is JobState.COMPLETED):
-        raise _no_such_response(response_id)
+        raise no_such_response(response_id)
     return found if found.state in ENDED else None
 
 
 def _known(tenant_id: str, response_id: str) -> Operation[StoredResponse]:
     found = yield from _find(tenant_id, response_id)
     if found is None:
-        raise _no_such_response(response_id)
+        raise no_such_response(response_id)
     return found
+
+
+def _emitted(tenant_id: str, response_id: str, after: int) -> Operation[tuple[Emitted | None, StoredResponse | None]]:
+    seen = yield from emitted(tenant_id, KIND, ids.JOB + response_id.removeprefix(ids.RESPONSE), after)
+    if seen is None or seen.more or seen.state not in ENDED:
+        return seen, None
+    return seen, (yield from _find(tenant_id, response_id))
 
 
 def _find(tenant_id: str, response_id: str) -> Operation[StoredResponse | None]:
@@ -209,7 +225,7 @@ def _items_of(response: StoredResponse) -> Iterator[Item]:
 def _erase(tenant_id: str, response_id: str) -> Operation[None]:
     job_id = ids.job_id(response_id)
     if job_id is None or not (yield from erasure.erase(tenant_id, job_id)):
-        raise _no_such_response(response_id)
+        raise no_such_response(response_id)
 
 
 def _stored(row: Row) -> StoredResponse | None:
@@ -230,7 +246,7 @@ def _stored(row: Row) -> StoredResponse | None:
     )
 
 
-def _no_such_response(response_id: str) -> NotFound:
+def no_such_response(response_id: str) -> NotFound:
     return NotFound(f"there is no response {response_id!r}: it was not stored, or is deleted")
 
 

@@ -9,7 +9,7 @@ from answerback.jobs.kind import ENDED, JobState, Unreadable
 from answerback.kernel.errors import AnyFailure, ErrorCode
 from answerback.kernel.json import Json, encoded
 from answerback.responses import ids
-from answerback.responses.body import Progress, error_code, param_of, response_body
+from answerback.responses.body import Progress, error_body, param_of, response_body
 from answerback.responses.model import Asked, Item
 from answerback.responses.tools import Toolbox
 
@@ -75,18 +75,12 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class StoredResponse:
-    """A response as its tenant may fetch it. `result` is None until it is whole; times are epoch milliseconds. `place`
-    is None for one without a conversation."""
+class Opened:
+    """A response that was accepted as a job. `created_at` is in epoch milliseconds."""
 
     id: str
     asked: Asked
-    state: JobState
-    result: Mapping[str, Json] | None
-    failure: AnyFailure | None
     created_at: int
-    finished_at: int | None
-    place: Place | None = None
 
     @property
     def job_id(self) -> str:
@@ -95,6 +89,24 @@ class StoredResponse:
     @property
     def background(self) -> bool:
         return self.asked.background
+
+    def opening(self, default_model: str, status: str) -> dict[str, Json]:
+        """The response as it was before its answer."""
+        toolbox = Toolbox.of(self.asked.parameters, self.asked.input)
+        at = Progress(self.id, self.created_at, self.asked.model or default_model, status, toolbox=toolbox)
+        return response_body(self.asked, at, stored=self.asked.stored)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredResponse(Opened):
+    """A response as its tenant may fetch it. `result` is None until it is whole; `finished_at` is in epoch
+    milliseconds. `place` is None for one without a conversation."""
+
+    state: JobState
+    result: Mapping[str, Json] | None
+    failure: AnyFailure | None
+    finished_at: int | None
+    place: Place | None = None
 
     @property
     def failed_as_a_call(self) -> bool:
@@ -109,17 +121,6 @@ class StoredResponse:
     def input_items(self) -> list[Item]:
         """With the ids that follow from their places."""
         return named(self.id, self.asked.input)
-
-    def opening(self, default_model: str, status: str) -> dict[str, Json]:
-        """The response as it was before its answer."""
-        at = Progress(
-            self.id,
-            self.created_at,
-            self.asked.model or default_model,
-            status,
-            toolbox=Toolbox.of(self.asked.parameters, self.asked.input),
-        )
-        return response_body(self.asked, at, stored=self.asked.stored)
 
     def progress(self, default_model: str) -> Progress:
         result = self.result or {}
@@ -144,5 +145,4 @@ def _error_of(failure: AnyFailure) -> dict[str, Json]:
     ours = 400 if failure.code == ErrorCode.CONTEXT_GONE else 500
     status = next((status for each, status in OF_FAILURES.items() if each == failure.code), ours)
     param = failure.param if failure.code == ErrorCode.CONTEXT_GONE else param_of(code, failure.param)
-    error: dict[str, Json] = {"code": error_code(status, code, param), "message": failure.message, "type": code}
-    return error if param is None else {**error, "param": param}
+    return error_body(status, code, failure.message, param)

@@ -12,16 +12,16 @@ from answerback.http.openai_errors import InvalidParameter
 from answerback.http.sse import DONE, EVENT_STREAM, StreamedResponse
 from answerback.jobs.events import Emitted, JobEvents
 from answerback.jobs.kind import ENDED, JobState
-from answerback.jobs.moves import POLL_SECONDS, set_within
-from answerback.kernel.errors import NotFound
+from answerback.jobs.moves import POLL_SECONDS
 from answerback.kernel.json import Json
 from answerback.kernel.persistence import persist
+from answerback.kernel.timed_wait import set_within
 from answerback.responses.body import response_body
 from answerback.responses.continuation import partial_output
 from answerback.responses.events import behind, decoded, encoded, error_event, first_events
 from answerback.responses.output import Event
-from answerback.responses.store import ResponseStore
-from answerback.responses.stored import KIND, StoredResponse
+from answerback.responses.store import ResponseStore, no_such_response
+from answerback.responses.stored import KIND, Opened, StoredResponse
 
 
 class StoredStreams:
@@ -32,26 +32,27 @@ class StoredStreams:
         self._events = events
         self._default_model = default_model
 
-    def stream(self, tenant_id: str, found: StoredResponse, after: int = -1) -> Response:
+    def stream(self, tenant_id: str, opened: Opened, after: int = -1) -> Response:
         """The events behind number `after`. Raises InvalidParameter for a response that is not streamed."""
-        if not found.background:
+        if not opened.background:
             raise InvalidParameter("stream", "only a background response can be streamed again: leave 'stream' out")
-        if not found.asked.streamed:
+        if not opened.asked.streamed:
             words = "this response was not created with 'stream': true: poll it without 'stream'"
             raise InvalidParameter("stream", words)
-        return as_response(self.read(tenant_id, found, after))
+        return as_response(self.read(tenant_id, opened, after))
 
-    async def read(self, tenant_id: str, found: StoredResponse, after: int = -1) -> AsyncGenerator[bytes, None]:
+    async def read(self, tenant_id: str, opened: Opened, after: int = -1) -> AsyncGenerator[bytes, None]:
         """The events behind number `after`, through the last one."""
         sent = -1
-        with self._events.moves.watching(found.job_id) as moved:
+        with self._events.moves.watching(opened.job_id) as moved:
             while True:
                 moved.clear()
                 at = max(sent, after)
-                if (seen := await persist(partial(self._events.read, tenant_id, KIND, found.job_id, at))) is None:
+                seen, ended = await persist(partial(self._store.emitted, tenant_id, opened.id, at))
+                if seen is None:
                     # Its retention is over.
                     return
-                for last, data in self._pieces(found, seen, at):
+                for last, data in self._pieces(opened, seen, at):
                     if new := behind(at, data, last):
                         yield new
                         sent = at = last
@@ -61,9 +62,17 @@ class StoredStreams:
                     break
                 await set_within(moved, POLL_SECONDS)
         # What was emitted may be deleted by now.
-        number = max(sent, seen.last or 0, len(first_events(found.asked, claimed=seen.claimed)) - 1) + 1
-        cancelled = seen.state is JobState.CANCELLED
-        yield await self._last(tenant_id, found, number, cancelled=cancelled) if after < number else DONE
+        number = max(sent, seen.last or 0, len(first_events(opened.asked, claimed=seen.claimed)) - 1) + 1
+        if after >= number:
+            yield DONE
+        elif seen.state is JobState.CANCELLED:
+            # Also where it was deleted, which cancels it first.
+            yield error_event(number, "response_cancelled", "this response was cancelled")
+        elif ended is None:
+            gone = no_such_response(opened.id)
+            yield error_event(number, gone.code, gone.message)
+        else:
+            yield await self._last(ended, number)
 
     async def begun(self, tenant_id: str, job_id: str, seconds: float) -> bool | None:
         """Whether a response that is streamed has events, for the first of which this waits: False once it has ended
@@ -80,25 +89,18 @@ class StoredStreams:
                     return None
                 await set_within(moved, min(POLL_SECONDS, max(0.0, until - now())))
 
-    def _pieces(self, found: StoredResponse, seen: Emitted, at: int) -> Iterator[tuple[int, bytes]]:
+    def _pieces(self, opened: Opened, seen: Emitted, at: int) -> Iterator[tuple[int, bytes]]:
         """Events, with the number of the last one."""
-        for number, (kind, status) in enumerate(first_events(found.asked, claimed=seen.claimed)):
+        for number, (kind, status) in enumerate(first_events(opened.asked, claimed=seen.claimed)):
             if number > at:
-                yield number, self._lifecycle(kind, number, found.opening(self._default_model, status))
+                yield number, self._lifecycle(kind, number, opened.opening(self._default_model, status))
         for group in seen.groups:
             yield group.last, group.data
 
-    async def _last(self, tenant_id: str, found: StoredResponse, number: int, *, cancelled: bool) -> bytes:
-        if cancelled:
-            # Also where it was deleted, which cancels it first.
-            return error_event(number, "response_cancelled", "this response was cancelled")
-        try:
-            ended = await persist(lambda: self._store.find(tenant_id, found.id))
-        except NotFound as gone:
-            return error_event(number, gone.code, gone.message)
+    async def _last(self, ended: StoredResponse, number: int) -> bytes:
         at = ended.progress(self._default_model)
         if at.status == "failed":
-            groups = await persist(lambda: self._events.all(found.job_id))
+            groups = await persist(lambda: self._events.all(ended.job_id))
             at = replace(at, output=partial_output(decoded(each.data for each in groups)))
         body = response_body(ended.asked, at, stored=ended.asked.stored)
         return self._lifecycle(f"response.{at.status}", number, body) + DONE

@@ -5,11 +5,11 @@ from answerback.llm.answers.choices import as_delta, text_in
 from answerback.llm.model import FinishReason, storable
 from answerback.llm.reply import WholeReply
 from answerback.responses import ids
-from answerback.responses.answer import REASONS, Answer, finish_of
+from answerback.responses.answer import Answer
 from answerback.responses.body import Progress, Start
+from answerback.responses.end import ended, finish_of, status_of
 from answerback.responses.model import Asked, Item
 from answerback.responses.output import message_item, text_part
-from answerback.responses.usage import usage_of
 
 MORE_THAN_TEXT = ("tool_calls", "function_call", "refusal", "annotations", "thinking", *thoughts.SENT_BACK)
 """Fields of a message that may hold something else than its text."""
@@ -18,17 +18,7 @@ MORE_THAN_TEXT = ("tool_calls", "function_call", "refusal", "annotations", "thin
 def whole_response(start: Start, asked: Asked, reply: WholeReply, now: int) -> Progress:
     """The response at its end, which is `now`, in epoch milliseconds. Raises ProviderError."""
     finish = finish_of(reply)
-    return Progress(
-        start.id,
-        start.created_at,
-        reply.model,
-        "incomplete" if finish in REASONS else "completed",
-        _output(start, asked, reply, finish),
-        usage_of(reply.usage, reply.document.get("usage")),
-        REASONS.get(finish),
-        completed_at=now,
-        toolbox=start.toolbox,
-    )
+    return ended(start, reply, finish, _output(start, asked, reply, finish), reply.document.get("usage"), now)
 
 
 def _output(start: Start, asked: Asked, reply: WholeReply, finish: FinishReason) -> list[Item]:
@@ -37,8 +27,8 @@ def _output(start: Start, asked: Asked, reply: WholeReply, finish: FinishReason)
     text = message.get("content")
     if isinstance(text, str) and text and not (asked.logprobs or any(map(message.get, MORE_THAN_TEXT))):
         # Most answers, and a tenth of the work.
-        status = "incomplete" if finish in REASONS else "completed"
-        return [message_item(ids.item_id(start.id, "message", ids.OUTPUT, 0), status, [text_part(storable(text))])]
+        item_id = ids.item_id(start.id, "message", ids.OUTPUT, 0)
+        return [message_item(item_id, status_of(finish), [text_part(storable(text))])]
     answer, choice = Answer(start.id, asked, start.toolbox), as_delta(choice)
     for _ in answer.say(choice["delta"], storable(text_in(choice)), choice.get("logprobs")):
         continue
