@@ -74,7 +74,8 @@ async def test_the_slow_servers_of_two_tenants_leave_a_place_for_others() -> Non
     ]
     await asyncio.wait(slow, timeout=0)
 
-    assert await found.of("job", refs(1), "c") == ["http://f/0 None"]
+    async with asyncio.timeout(10):
+        assert await found.of("job", refs(1), "c") == ["http://f/0 None"]
 
     assert not any(each.done() for each in slow)
     files.release.set()
