@@ -23,7 +23,7 @@ TOLERABLE_LAG = 3.0
 """Seconds from acceptance to callback, on any machine: a dead origin's attempts take 20."""
 
 BUSY_SECONDS = 5.0
-CALLS = 3_000
+CALLS = 2_000
 WAVE = 64
 """How many of the calls are answered and not yet called back: what one origin takes at once."""
 
