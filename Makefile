@@ -23,7 +23,7 @@ run: $(RUNTIME) ## Serve on 127.0.0.1:8080 (settings from the environment and .e
 	@$(BIN)/answerback serve
 
 test: $(DEV) ## Run the whole test suite
-	@$(BIN)/python -m pytest -n 4 --dist worksteal
+	@$(BIN)/python -m pytest -n 5 --dist worksteal
 
 collect: $(DEV) ## See that all tests can be collected; what that compiles is kept for the processes of `make test`
 	@$(BIN)/python -m pytest --collect-only -qq > $(VENV)/collected || { cat $(VENV)/collected; exit 1; }

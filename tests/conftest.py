@@ -29,7 +29,6 @@ from servers import (
     redis_server,
     redis_url,
     run_folder,
-    vhosts,
 )
 from stores import Stores
 from surroundings import llm, receiver
@@ -50,7 +49,6 @@ __all__ = [
     "redis_server",
     "redis_url",
     "run_folder",
-    "vhosts",
 ]
 
 

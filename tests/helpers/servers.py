@@ -7,7 +7,7 @@ server starts one of its own with `private`.
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import count
+from fcntl import LOCK_EX, flock
 from pathlib import Path
 from typing import NoReturn, TypeVar
 from uuid import uuid4
@@ -27,7 +27,6 @@ REQUIRED = "ANSWERBACK_REQUIRE_BACKENDS"
 """Set by `.ci/run`: a server that cannot be had fails the tests that need it, instead of skipping them."""
 
 WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 
 
 @contextmanager
@@ -84,20 +83,23 @@ def redis_url(redis_server: str) -> Iterator[str]:
         connection.flushdb()
 
 
-@pytest.fixture(scope="session")
-def vhosts() -> Iterator[int]:
-    """Those of this worker, each once."""
-    return count(WORKER, WORKERS)
-
-
 @pytest.fixture
-def rabbitmq_url(rabbit_server: str, vhosts: Iterator[int]) -> str:
+def rabbitmq_url(rabbit_server: str, run_folder: Path) -> str:
     """An empty vhost of the private server; the given URL's own, whatever it holds, if there is one."""
     if "TEST_RABBITMQ_URL" in os.environ:
         return rabbit_server
-    number = next(vhosts)
+    number = next_of_the_run(run_folder / "rabbit.vhosts")
     assert number < VHOSTS, "every vhost is used up: raise VHOSTS"
     return f"{rabbit_server.removesuffix('/')}test-{number}"
+
+
+def next_of_the_run(counted: Path) -> int:
+    """0, 1 and on, each for one process of the run: the file has a byte for each."""
+    with counted.open("ab") as file:
+        flock(file, LOCK_EX)
+        number = file.seek(0, os.SEEK_END)
+        file.write(b".")
+    return number
 
 
 def server_of_the_run(variable: str, kind: str, folder: Path) -> Iterator[str]:
