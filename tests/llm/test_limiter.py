@@ -13,8 +13,8 @@ from scripting import HOUR, chunk, read, streamed
 from answerback.kernel.errors import ErrorCode
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.provider_error import ProviderError
+from answerback.llm.callers import LATELY
 from answerback.llm.limiter import RESERVED_AHEAD, LimitedProvider, UpstreamLimiter
-from answerback.llm.minute import LATELY
 from answerback.llm.model import ChatRequest, Chunk, ModelList
 from answerback.llm.provider import send_streamed
 from answerback.llm.reply import OnEnd, Reply
@@ -203,6 +203,18 @@ class TestCallsAtOnce:
             await line.end()
 
         assert line.began == ["a", "a", "b", "c", "a", "a"]
+
+    async def test_beside_one_that_called_lately_a_tenant_leaves_some_places(
+        self, limiter: Made, clock: FakeClock
+    ) -> None:
+        limited = limiter(concurrency=10)
+        (await limited.begin("m", "small", 0.0, queued=False))(None)
+
+        begun = [await wait(limited, tenant="big", queued=False) for _ in range(12)]
+        assert [begun.count(0), await wait(limited, tenant="small", queued=False)] == [8, 0]
+
+        clock.advance(LATELY)
+        assert await wait(limited, tenant="big", queued=False) == 0
 
     async def test_a_caller_whose_patience_ends_is_refused_and_leaves_the_line(self, limiter: Made) -> None:
         limited = limiter(concurrency=1)

@@ -39,13 +39,14 @@ class Weights:
 
 
 class Shares:
-    """Who holds how many of `capacity` places, some of which are `kept` for others now."""
+    """Who holds how many of `capacity` places, some of which are `kept` for others now. `factor` may change at any
+    time."""
 
     def __init__(
         self, capacity: int, factor: float, kept: Callable[[], int] = int, weights: Weights | None = None
     ) -> None:
         self._capacity = capacity
-        self._factor = factor
+        self.factor = factor
         self._kept = kept
         self._weights = Weights() if weights is None else weights
         self._held: dict[str, int] = {}
@@ -76,7 +77,7 @@ class Shares:
         return min(map(self.allowance, (light, *weighted)))
 
     def _factor_of(self, tenant_id: str) -> float:
-        return self._factor * self._weights.share(tenant_id, self._held)
+        return self.factor * self._weights.share(tenant_id, self._held)
 
     def take(self, tenant_id: str, places: int = 1) -> None:
         self._held[tenant_id] = self._held.get(tenant_id, 0) + places
@@ -92,7 +93,7 @@ class Shares:
     def copy(self) -> "Shares":
         """To plan with."""
         kept = self._kept()
-        copied = Shares(self._capacity, self._factor, lambda: kept, self._weights)
+        copied = Shares(self._capacity, self.factor, lambda: kept, self._weights)
         copied._held, copied.taken = self._held.copy(), self.taken
         return copied
 

@@ -12,6 +12,7 @@ from answerback.kernel.provider_error import ProviderError
 from answerback.kernel.retry import RETRY_AFTER_LIMIT
 from answerback.kernel.shares import SLOT_FACTOR, Shares
 from answerback.kernel.turns import Turns
+from answerback.llm.callers import Callers
 from answerback.llm.health import Health
 from answerback.llm.minute import Minute
 from answerback.llm.model import ChatRequest, ModelList
@@ -80,9 +81,9 @@ class _Pause:
 
 
 class UpstreamLimiter:
-    """The room at the upstream `name`: `per_minute` calls in any 60 s, which tenants share by `slot_factor`,
-    `concurrency` at once (0: as many as come), and models that the upstream itself limits for a while, which `health`
-    shows. `draw` is uniform in [0, 1)."""
+    """The room at the upstream `name`: `per_minute` calls in any 60 s and `concurrency` at once (0: as many as
+    come), of which tenants leave some to each other by `slot_factor`, and models that the upstream itself limits for a
+    while, which `health` shows. `draw` is uniform in [0, 1)."""
 
     def __init__(
         self,
@@ -99,10 +100,12 @@ class UpstreamLimiter:
         self._log = instruments.log
         self._monotonic = instruments.clock.monotonic
         self._per_minute = per_minute
-        self._minute = Minute(per_minute, slot_factor) if per_minute else None
+        self._callers = Callers(slot_factor)
+        self._minute = Minute(per_minute, self._callers) if per_minute else None
         self._concurrency = concurrency
         self._reserving = partial(_Reservations, self._monotonic, draw)
-        self._turns = Turns(Shares(concurrency, concurrency)) if concurrency else None
+        self._places = Shares(concurrency, concurrency)
+        self._turns = Turns(self._places) if concurrency else None
         self._usual_seconds: float | None = None
         self._reservations, self._reserved_places = self._reserving(), self._reserving()
         self._pauses: dict[str, _Pause] = {}
@@ -116,7 +119,10 @@ class UpstreamLimiter:
         raises ProviderError. Its `retry_after` is the time of a slot reserved for a `queued` call; for other calls it
         is the shortest wait possible, and nothing is reserved.
         """
+        self._callers.note(tenant_id, self._monotonic(), queued=queued)
         self._check_rate(model, tenant_id, queued=queued)
+        # The factor of the latest call: places that are given back meanwhile go by it, too.
+        self._places.factor = min(self._callers.factor(tenant_id, queued=queued), self._concurrency)
         if self._turns is not None and not self._turns.take(tenant_id):
             await self._wait(self._turns, tenant_id, patience, queued=queued)
             try:
