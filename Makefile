@@ -11,7 +11,7 @@ RELEASE := $(VENV)/release
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo run test collect quick chaos bench check format docs shots docs-site lock release-check clean
+.PHONY: help demo run test quick chaos bench check format docs shots docs-site lock release-check clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -24,9 +24,6 @@ run: $(RUNTIME) ## Serve on 127.0.0.1:8080 (settings from the environment and .e
 
 test: $(DEV) ## Run the whole test suite
 	@$(BIN)/python -m pytest -n 5 --dist worksteal
-
-collect: $(DEV) ## See that all tests can be collected; what that compiles is kept for the processes of `make test`
-	@$(BIN)/python -m pytest --collect-only -qq > $(VENV)/collected || { cat $(VENV)/collected; exit 1; }
 
 quick: $(DEV) ## Run the tests that need no process and no server, in a minute or two
 	@$(BIN)/python -m pytest -n 3 --dist worksteal -m quick
