@@ -26,3 +26,14 @@ async def test_reading_counts_against_no_rate(path: Path) -> None:
             assert (await api("GET", read, KEY)).status == 200, read
 
         assert (await api("POST", "/v1/conversations", KEY, body={})).status == 429
+
+
+async def test_counting_what_would_be_resent_counts_against_no_rate(path: Path) -> None:
+    async with whole_api(path, auth_token=KEY, rate_limit="1/hour") as api:
+        counted = {"status": "dead", "dry_run": True}
+
+        for _ in range(2):
+            assert (await api("POST", "/v1/deliveries/resend", KEY, body=counted)).status == 200
+
+        assert (await api("POST", "/v1/deliveries/resend", KEY, body={"status": "dead"})).status == 202
+        assert (await api("POST", "/v1/deliveries/resend", KEY, body={"status": "dead"})).status == 429

@@ -1,14 +1,16 @@
-"""A browser whose pages are watched: what they print, throw, or are refused is remembered."""
+"""A browser whose pages are watched: what they print, throw, are refused, or ask for is remembered."""
 
 import contextlib
+import re
 import shutil
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeAlias
+from urllib.parse import urlsplit
 
 from playwright.async_api import Browser as Chromium
-from playwright.async_api import BrowserContext, ConsoleMessage, Locator, Page, async_playwright
+from playwright.async_api import BrowserContext, ConsoleMessage, Locator, Page, Request, async_playwright
 
 from answerback.testing.backends import BackendUnavailable
 
@@ -22,6 +24,12 @@ WAIT_MS = 20_000
 AXE = "axe.run(document, {resultTypes: ['violations'], selectors: false, preload: false})"
 """Without what only its own reports show, and without loading the styles once more."""
 
+OWN_FILES = re.compile(r"GET /(console.*|favicon\.ico)?")
+"""The pages themselves: of all else a client may do the same."""
+
+Routes: TypeAlias = Sequence[re.Pattern[str]]
+"""The documented ones, each as `METHOD /path`."""
+
 COOKIE = "answerback_key"
 SERIOUS = {"serious", "critical"}
 
@@ -34,6 +42,7 @@ class Visitor:
     context: BrowserContext
     url: str
     key: str | None
+    routes: Routes
     troubles: list[str] = field(default_factory=list)
     expected: list[str] = field(default_factory=list)
     """Parts of the troubles that a test provokes."""
@@ -72,8 +81,17 @@ class Visitor:
         assert not unexpected, unexpected
 
     def watch(self) -> None:
-        self.page.on("console", lambda message: self._printed(message))
-        self.page.on("pageerror", lambda error: self.troubles.append(f"thrown: {error}"))
+        """All tabs, and those that are opened later."""
+        self.context.on("console", lambda message: self._printed(message))
+        self.context.on("weberror", lambda error: self.troubles.append(f"thrown: {error.error}"))
+        self.context.on("request", lambda request: self._asked(request))
+
+    def _asked(self, request: Request) -> None:
+        """Whatever a page can do, a client can: it uses documented routes only, of its own service only."""
+        line = f"{request.method} {urlsplit(request.url).path}"
+        is_documented = any(route.fullmatch(line) for route in (OWN_FILES, *self.routes))
+        if not (request.url.startswith(f"{self.url}/") and is_documented):
+            self.troubles.append(f"not documented: {request.method} {request.url}")
 
     def _printed(self, message: ConsoleMessage) -> None:
         if message.type in {"error", "warning"}:
@@ -95,13 +113,23 @@ class Browser:
             await context.grant_permissions(["clipboard-read", "clipboard-write"], origin=url)
             if key is not None:
                 await context.add_cookies([{"name": COOKIE, "value": key, "url": url}])
-            visitor = Visitor(await context.new_page(), context, url, key)
-            visitor.page.set_default_timeout(WAIT_MS)
+            context.set_default_timeout(WAIT_MS)
+            routes = await _documented(context, url)
+            visitor = Visitor(await context.new_page(), context, url, key, routes)
             visitor.watch()
             yield visitor
             visitor.check()
         finally:
             await context.close()
+
+
+async def _documented(context: BrowserContext, url: str) -> Routes:
+    paths: dict[str, dict[str, Any]] = (await (await context.request.get(f"{url}/openapi.json")).json())["paths"]
+    return [
+        re.compile(f"{method.upper()} " + re.sub(r"\\{[^}]*\\}", "[^/]*", re.escape(path)))
+        for path, operations in paths.items()
+        for method in operations
+    ]
 
 
 @contextlib.asynccontextmanager

@@ -1,11 +1,14 @@
 """Texts from outside stay texts, whatever is in them."""
 
+import asyncio
 import json
+from urllib.parse import quote
 
 from browsing import Browser, Visitor
 from storefront import Shop
 
 from answerback.testing import behaviours, replies
+from answerback.testing.replies import Reply
 
 ACT = "document.title='owned'"
 SCRIPT = f"<script>{ACT}</script><img src=x onerror=\"{ACT}\"><a href='javascript:alert(1)'>x</a>"
@@ -31,6 +34,58 @@ async def test_markup_in_every_field_is_text(visitor: Visitor, running: Shop) ->
         assert await page.locator("main script, main img, main a[href^='javascript']").count() == 0
         assert "owned" not in await page.title()
     assert await visitor.faults() == []
+
+
+async def test_markup_is_text_on_every_page(browser: Browser, running: Shop) -> None:
+    """Whatever names, messages, errors and answers hold: those of the tenant, of the LLM and of a receiver."""
+    name = "<script>owned()</script>"
+    key = await running.new_key(name, operator=True)
+    tenant = (await running.request("GET", "/v1/session", key=key))["tenant"]
+    running.llm.on(f"say {SCRIPT}", replies.say(SCRIPT))
+    running.receiver.on("/hostile-to-all", behaviours.status(410, SCRIPT))
+    job = await running.say(f"say {SCRIPT}", key=key, session_id=name, path="/hostile-to-all")
+    await running.receiver.wait_for(lambda came: any(job.encode() in each.body for each in came), 20)
+    asked = {"input": SCRIPT, "instructions": SCRIPT, "metadata": {"note": SCRIPT}}
+    response = (await running.request("POST", "/v1/responses", asked, key))["id"]
+    endpoint = {"name": name, "url": running.receiver.url("/hostile?<script>"), "event_types": ["message.failed"]}
+    await running.request("POST", "/v1/webhook_endpoints", endpoint, key)
+    inbox = (await running.request("POST", "/v1/inbox", key=key))["url"]
+    async with running.http.post(inbox, json={"response": SCRIPT}) as answer:
+        assert answer.ok
+
+    async with browser.visit(running.service.url, key) as visitor:
+        for path in (
+            "/console",
+            f"/console/jobs?tenant={tenant}",
+            f"/console/jobs/{job}",
+            f"/console/conversations?tenant={tenant}",
+            f"/console/conversation?session={quote(name)}&tenant={tenant}",
+            f"/console/receivers?tenant={tenant}",
+            "/console/playground?by=webhook",
+            f"/console/responses/{response}",
+            "/console/keys",
+        ):
+            page = await visitor.open(path)
+            await page.locator("main").get_by_text("<script>").first.wait_for(state="attached")
+            assert await page.locator("main script, main img, main a[href^='javascript']").count() == 0, path
+            assert "owned" not in await page.title(), path
+
+
+async def test_a_megabyte_in_a_conversation_and_in_a_response_is_shown_bit_by_bit(
+    visitor: Visitor, running: Shop
+) -> None:
+    running.llm.on("Write it all.", replies.say(LONG))
+    job = await running.say("Write it all.", key=visitor.key, session_id="library")
+    await running.receiver.wait_for(lambda came: any(job.encode() in each.body for each in came), 20)
+    response = (await running.request("POST", "/v1/responses", {"input": "Write it all."}, visitor.key))["id"]
+
+    for path in ("/console/conversation?session=library", f"/console/responses/{response}"):
+        page = await visitor.open(path)
+
+        await visitor.role("button", "Show all").wait_for()
+        assert len(await page.content()) < 100_000, path
+        await visitor.role("button", "Show all").click()
+        assert len(await page.locator(".said").last.inner_text()) > 1_000_000, path
 
 
 async def test_a_megabyte_is_shown_bit_by_bit_and_keeps_the_page_quick(visitor: Visitor, running: Shop) -> None:
@@ -100,13 +155,18 @@ async def test_a_megabyte_in_one_word_keeps_the_page_quick(visitor: Visitor, run
     assert copied == WORD
 
 
-async def test_an_answer_in_one_word_streams_into_a_page_that_stays_quick(visitor: Visitor, running: Shop) -> None:
-    text = f"Here: {WORD} ends."
+def streamed(text: str) -> Reply:
+    """An answer that comes in pieces of a thousand characters."""
     chunks = [{"content": text[n : n + 1000]} for n in range(0, len(text), 1000)]
     sent = [{"id": "x", "choices": [{"index": 0, "delta": delta, "finish_reason": None}]} for delta in chunks]
     sent.append({"id": "x", "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
     events = "".join(f"data: {json.dumps(each)}\n\n" for each in sent)
-    running.llm.on("Spell a word.", replies.stream(f"{events}data: [DONE]\n\n".encode()))
+    return replies.stream(f"{events}data: [DONE]\n\n".encode())
+
+
+async def test_an_answer_in_one_word_streams_into_a_page_that_stays_quick(visitor: Visitor, running: Shop) -> None:
+    text = f"Here: {WORD} ends."
+    running.llm.on("Spell a word.", streamed(text))
     page = await visitor.open("/console/playground")
     message = page.get_by_label("Message", exact=True)
     await message.fill("Spell a word.")
@@ -115,3 +175,22 @@ async def test_an_answer_in_one_word_streams_into_a_page_that_stays_quick(visito
 
     await visitor.role("button", "Copy the answer").wait_for()
     assert await page.locator(".said").last.text_content() == text
+
+
+async def test_the_events_of_a_megabyte_leave_a_page_quick(visitor: Visitor, running: Shop) -> None:
+    ready = asyncio.Event()
+    text = f"Here: {WORD} ends."
+    running.llm.on("Spell it slowly.", replies.hang(ready, streamed(text)))
+    body = {"input": "Spell it slowly.", "background": True, "stream": True}
+    headers = {"Authorization": f"Bearer {visitor.key}"}
+    async with running.http.post(f"{running.service.url}/v1/responses", json=body, headers=headers) as stream:
+        line = await anext(aiter(stream.content.iter_any()))
+        made = line.decode().split('"id":"')[1].split('"')[0]
+        page = await visitor.open(f"/console/responses/{made}")
+        await page.locator(".events").get_by_text("response.created").wait_for()
+
+        ready.set()
+
+        await page.locator(".events").get_by_text("response.completed").wait_for()
+        await page.locator(".events").get_by_text("earlier events not shown").wait_for()
+        assert await page.locator(".events li").count() <= 201

@@ -8,13 +8,26 @@ from storefront import OPERATOR, Shop
 
 from answerback.testing import behaviours
 
-PAGES = ("/console/playground", "/console/jobs", "/console/responses", "/console/keys")
+PAGES = (
+    "/console",
+    "/console/playground",
+    "/console/playground?by=webhook",
+    "/console/jobs",
+    "/console/conversations?tenant=default",
+    "/console/conversation?session=customer-31&tenant=default",
+    "/console/receivers?tenant=default",
+    "/console/models",
+    "/console/responses",
+    "/console/keys",
+)
 
 
 async def test_pages_have_no_serious_fault_on_a_dark_phone(browser: Browser, running: Shop, day: Sequence[str]) -> None:
     phone = {"viewport": {"width": 320, "height": 844}, "color_scheme": "dark"}
+    asked = {"input": "Do you ship to Norway?", "instructions": "Be brief."}
+    response = (await running.request("POST", "/v1/responses", asked, OPERATOR))["id"]
     async with browser.visit(running.service.url, OPERATOR, **phone) as visitor:
-        for path in (*PAGES, f"/console/jobs/{day[3]}"):
+        for path in (*PAGES, f"/console/jobs/{day[3]}", f"/console/responses/{response}"):
             page = await visitor.open(path)
             await page.locator(".card").first.wait_for()
 
@@ -26,6 +39,64 @@ async def test_pages_have_no_serious_fault_on_a_dark_phone(browser: Browser, run
         await page.get_by_role("navigation", name="Pages", exact=True).get_by_role("link", name="Jobs").click()
         await page.get_by_role("navigation", name="Pages", exact=True).wait_for(state="hidden")
         await visitor.role("heading", "Jobs").wait_for()
+
+
+STOPS = """
+[...document.querySelectorAll("a[href], button, input, select, textarea, summary, [tabindex='0']")].filter(
+  (each) => each.checkVisibility({visibilityProperty: true}) && !each.disabled && !each.closest("[inert]"),
+).length
+"""
+FOCUSED = """
+(() => {
+  const at = document.activeElement;
+  if (at === document.body) return null;
+  const whole = at.closest("tr.link, .item") ?? at;
+  const ring = [at, whole].some((each) => {
+    const {outlineStyle, boxShadow} = getComputedStyle(each);
+    return outlineStyle !== "none" || boxShadow !== "none";
+  });
+  at.dataset.reached = "";
+  return {html: at.outerHTML.slice(0, 120), isSeen: ring && at.getBoundingClientRect().width > 0};
+})()
+"""
+
+
+async def test_tab_goes_through_each_page_and_is_seen_where_it_is(owner: Visitor, day: Sequence[str]) -> None:
+    for path in (*PAGES, f"/console/jobs/{day[3]}"):
+        page = await owner.open(path)
+        await page.locator(".card").first.wait_for()
+        await page.keyboard.press("Tab")
+        for _ in range(2 * await page.evaluate(STOPS)):
+            focused = await page.evaluate(FOCUSED)
+            if focused is None:
+                break
+            assert focused["isSeen"], (path, focused)
+            await page.keyboard.press("Tab")
+        assert await page.evaluate(FOCUSED) is None, f"Tab never leaves {path}"
+
+
+async def test_a_dialog_keeps_the_focus_and_gives_it_back(owner: Visitor) -> None:
+    for path, name in (
+        ("/console/keys", "Make a key"),
+        ("/console/receivers?tenant=default", "Resend all that failed"),
+        ("/console/receivers", "Create an endpoint"),
+        ("/console/conversation?session=customer-42&tenant=default", "Erase"),
+    ):
+        page = await owner.open(path)
+        button = owner.role("button", name, exact=True)
+        await button.focus()
+        await page.keyboard.press("Enter")
+        dialog = page.get_by_role("dialog")
+        await dialog.wait_for()
+        for _ in range(2 * await dialog.locator("button, input, select, textarea").count()):
+            await page.keyboard.press("Tab")
+            is_within = "document.activeElement === document.body || document.activeElement.closest('dialog') !== null"
+            assert await page.evaluate(is_within), path
+
+        await page.keyboard.press("Escape")
+
+        await dialog.wait_for(state="hidden")
+        assert await button.evaluate("each => each === document.activeElement"), path
 
 
 async def test_escape_closes_the_menu_of_a_phone_and_gives_the_focus_back(browser: Browser, running: Shop) -> None:

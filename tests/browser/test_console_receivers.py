@@ -3,7 +3,7 @@
 import asyncio
 
 from browsing import Visitor
-from playwright.async_api import expect
+from playwright.async_api import Route, expect
 from storefront import Shop
 
 from answerback.testing import behaviours
@@ -31,6 +31,30 @@ async def test_all_that_a_receiver_missed_is_sent_again(visitor: Visitor, runnin
     await visitor.sees("2 callbacks sent again: 2 delivered")
     await row.get_by_text("Healthy").wait_for()
     await row.get_by_text("2", exact=True).wait_for(state="detached")
+
+
+async def test_what_became_of_those_resent_is_said_of_all_of_them(visitor: Visitor, running: Shop) -> None:
+    running.receiver.on("/many", behaviours.gone())
+    for text in ("Do you ship to Norway?", "Is the kettle BPA-free?"):
+        await running.say(text, key=visitor.key, path="/many")
+
+    async def as_of_thousands(route: Route) -> None:
+        """Of very many dead callbacks the list counts the newest thousand, before and after."""
+        reply = await route.fetch()
+        items = [{**each, "dead": 1000} for each in (await reply.json())["items"]]
+        await route.fulfill(response=reply, json={"items": items})
+
+    await visitor.page.route("**/v1/receivers", as_of_thousands)
+    page = await visitor.open("/console/receivers")
+    row = page.get_by_role("table", name="Receivers").get_by_role("row").nth(1)
+    await row.get_by_text("1,000+").wait_for()
+    running.receiver.on("/many", behaviours.status(200))
+    await row.get_by_role("button", name="Resend").click()
+    await visitor.sees("2 callbacks will be sent again.")
+
+    await visitor.agrees("Resend them")
+
+    await visitor.sees("2 callbacks sent again: 2 delivered")
 
 
 async def test_the_signing_secret_is_shown_when_it_is_asked_for(visitor: Visitor, running: Shop) -> None:

@@ -1,8 +1,12 @@
 """Signing in and out, and who sees what."""
 
+import re
+
 import pytest
 from browsing import Browser, Visitor
 from storefront import Shop
+
+from answerback.testing import behaviours
 
 
 async def test_a_key_signs_in_and_stays_out_of_the_page_and_the_address(browser: Browser, running: Shop) -> None:
@@ -65,6 +69,37 @@ async def test_tenants_see_their_own_only(browser: Browser, running: Shop, visit
 
     await visitor.open("/console/jobs")
     await visitor.sees("secret-session")
+
+
+async def test_no_page_shows_what_is_another_tenants(browser: Browser, running: Shop, visitor: Visitor) -> None:
+    running.receiver.on("/mine-alone", behaviours.gone())
+    job = await running.say("Mine alone.", key=visitor.key, session_id="mine-alone", path="/mine-alone")
+    await running.receiver.wait_for(lambda came: any(job.encode() in each.body for each in came), 20)
+    response = (await running.request("POST", "/v1/responses", {"input": "Mine alone."}, visitor.key))["id"]
+    inbox = (await running.request("POST", "/v1/inbox", key=visitor.key))["url"]
+    async with running.http.post(inbox, json={"response": "Mine alone."}) as answer:
+        assert answer.ok
+    async with browser.visit(running.service.url, await running.new_key("rival")) as rival:
+        rival.expected += ["404", "403"]
+        for path, seen in (
+            ("", "No jobs yet"),
+            ("/jobs", "No jobs yet"),
+            (f"/jobs/{job}", "no job"),
+            ("/conversations", "No conversations yet"),
+            ("/conversation?session=mine-alone", "no conversation"),
+            ("/receivers", "No callbacks yet"),
+            ("/playground?by=webhook", "Nothing has come"),
+            ("/responses", "No responses yet"),
+            (f"/responses/{response}", "no response"),
+            ("/keys", "this is for operators"),
+        ):
+            page = await rival.open(f"/console{path}")
+            await page.get_by_text(seen).first.wait_for()
+            shown = await page.locator("main").inner_text()
+            assert "Mine alone" not in shown, path
+            assert "/mine-alone" not in shown, path
+        page = await rival.open("/console")
+        assert await page.get_by_role("link", name=re.compile("dead")).count() == 0
 
 
 async def test_a_key_is_made_shown_once_and_revoked(owner: Visitor, running: Shop) -> None:

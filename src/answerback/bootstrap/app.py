@@ -234,10 +234,10 @@ def _routers_of_calls(service: Service, idempotent: Idempotent) -> tuple[APIRout
 
 def _routers_of_webhooks(service: Service, idempotent: Idempotent) -> tuple[APIRouter, ...]:
     own, authenticator, log = service.webhooks, service.authenticator, service.process.instruments.log
-    asked = authenticator.tenant_or_asked
+    asked, polling = authenticator.tenant_or_asked, authenticator.polling_tenant_or_asked
     return (
-        webhooks.router(service.stores.deliveries, service.notifier, log, asked, idempotent),
-        receiver_routes.router(own.receivers, authenticator.polling_tenant_or_asked, asked),
+        webhooks.router(service.stores.deliveries, service.notifier, log, asked, polling, idempotent),
+        receiver_routes.router(own.receivers, polling, asked),
         endpoint_routes.router(own.endpoints, authenticator.tenant, authenticator.polling_tenant, idempotent),
         secret_routes.router(own.secrets, authenticator.tenant, idempotent),
     )

@@ -89,12 +89,17 @@ RESEND_ALL_BODY: dict[str, Any] = {
 
 
 def router(
-    store: DeliveryStore, notifier: Notifier, log: Log, tenant_of: AskedTenantOf, idempotent: Idempotent
+    store: DeliveryStore,
+    notifier: Notifier,
+    log: Log,
+    tenant_of: AskedTenantOf,
+    polling_tenant_of: AskedTenantOf,
+    idempotent: Idempotent,
 ) -> APIRouter:
-    """`/v1/deliveries…`."""
+    """`/v1/deliveries…`. `polling_tenant_of` counts no request."""
     routes = APIRouter(prefix="/v1", tags=["jobs"])
     _add_resend(routes, store, notifier, log, tenant_of)
-    _add_resend_all(routes, store, notifier, log, tenant_of, idempotent)
+    _add_resend_all(routes, store, notifier, log, tenant_of, polling_tenant_of, idempotent)
     return routes
 
 
@@ -124,6 +129,7 @@ def _add_resend_all(
     notifier: Notifier,
     log: Log,
     tenant_of: AskedTenantOf,
+    polling_tenant_of: AskedTenantOf,
     idempotent: Idempotent,
 ) -> None:
     @routes.post(
@@ -139,11 +145,13 @@ def _add_resend_all(
     )
     async def resend_deliveries(request: Request, tenant: AskedTenant = None) -> Response:
         """As for one callback: the same bodies under the same `webhook-id`s, each with a full schedule of attempts.
-        What becomes dead or pending after the request came is left as it is, and so are erased bodies."""
-        tenant_id = await tenant_of(request, tenant)
+        What becomes dead or pending after the request came is left as it is, and so are erased bodies. With `dry_run`
+        it does not count against the rate."""
+        tenant_id = await polling_tenant_of(request, tenant)
         body = await read_body(request, ResendAllBody)
         if body.dry_run:
             return respond(200, MatchedBody(matched=await store.count_matching(body.filter(tenant_id))))
+        await tenant_of(request, tenant)
 
         async def answer() -> Response:
             resent = await store.resend_all(body.filter(tenant_id))

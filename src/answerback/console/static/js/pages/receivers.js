@@ -17,6 +17,8 @@ export const title = "Receivers";
 const COLUMNS = ["Receiver", "Health", "Waiting", "Dead", "Last attempt", "Next attempt", ""];
 /** How many failing paths of a receiver are named. */
 const SHOWN_PATHS = 3;
+/** So many of those that are held, and of those that are dead, the service looks at: the newest. */
+const NEWEST = 1000;
 
 export async function page(view) {
   const tenant = view.tenant;
@@ -33,8 +35,8 @@ export async function page(view) {
     {},
     h("table.cards", { "aria-label": "Receivers" }, h("thead", {}, h("tr", {}, heads)), parts.body),
   );
-  /** What is shown; `read` shows it anew, and calls `drawn`. */
-  const receivers = { items: [], read: null, drawn: () => null };
+  /** What is shown; `read` shows it anew. */
+  const receivers = { items: [], read: null };
   const again = (server) => resend(view, server, parts.progress, { tenant, receivers });
   const lead =
     "Each server that your callbacks go to. One that is down holds up no other; what it is owed is sent again for days.";
@@ -52,7 +54,6 @@ export async function page(view) {
     draw(parts, items, { again, tenant, others });
     act.disabled = !items.some(isOwed);
     own?.drawHealth(items);
-    receivers.drawn();
   };
   await receivers.read();
   view.live(receivers.read);
@@ -66,9 +67,11 @@ export async function page(view) {
 const isOwed = (one) => one.waiting + one.held + one.dead > 0;
 
 function draw(parts, items, how) {
+  const isCut = (name) => items.reduce((so, one) => so + one[name], 0) >= NEWEST;
+  const cut = { held: isCut("held"), dead: isCut("dead") };
   sync(
     parts.body,
-    items.map((one) => ({ key: one.origin, value: one, make: () => row(one, how) })),
+    items.map((one) => ({ key: one.origin, value: [one, cut], make: () => row(one, cut, how) })),
   );
   fill(parts.place, items.length ? parts.table : nothing(how.others));
 }
@@ -78,7 +81,7 @@ function nothing(others) {
   return empty("No callbacks yet", "A receiver appears here with the first callback that goes to it.", others, start);
 }
 
-function row(one, { again, tenant }) {
+function row(one, cut, { again, tenant }) {
   const server = serverOf(one.url);
   const button = (name, act) =>
     h("button.button.tight", { type: "button", "aria-label": `${name}: ${server}`, onclick: act }, name);
@@ -93,8 +96,8 @@ function row(one, { again, tenant }) {
       problems(one),
     ),
     h("td", {}, health(one)),
-    h("td.number", { "data-name": "Waiting" }, waiting || !one.sending ? count(waiting) : null, underWay(one)),
-    h("td.number", { "data-name": "Dead" }, one.dead ? h("span.problem", {}, number(one.dead)) : count(0)),
+    h("td.number", { "data-name": "Waiting" }, waiting || !one.sending ? count(waiting, one.held && cut.held) : null, underWay(one)),
+    h("td.number", { "data-name": "Dead" }, one.dead ? h("span.problem", {}, count(one.dead, cut.dead)) : count(0)),
     h("td.nowrap.muted", { "data-name": "Last attempt" }, one.last_attempt_at ? time(one.last_attempt_at) : "–"),
     h(
       "td.nowrap.muted",
@@ -114,7 +117,8 @@ function row(one, { again, tenant }) {
   );
 }
 
-const count = (n) => (n ? number(n) : h("span.none.muted", {}, "–"));
+/** `isCut`: there may be more, of which only the newest were looked at. */
+const count = (n, isCut = false) => (n ? `${number(n)}${isCut ? "+" : ""}` : h("span.none.muted", {}, "–"));
 
 /** Those that the receiver has not answered yet. */
 const underWay = ({ sending }) => (sending ? h("div.small.muted.nowrap", {}, `${number(sending)} being sent`) : null);

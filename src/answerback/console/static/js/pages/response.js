@@ -1,12 +1,13 @@
 /** A response: its input, its output while it comes, and what can be done about it. */
 
-import { eventsOf, get, post, remove, send } from "../api.js";
+import { get, post, remove } from "../api.js";
 import { fill, h } from "../dom.js";
 import { number, sentence } from "../format.js";
 import { badge, label } from "../parts/badge.js";
 import { ask } from "../parts/dialog.js";
 import { items as shownItems } from "../parts/items.js";
 import { attempt, card, toast } from "../parts/notice.js";
+import { follow } from "../parts/live_events.js";
 import { copyButton, id as idLink, inline, said } from "../parts/text.js";
 import { go } from "../router.js";
 import { exact } from "../time.js";
@@ -61,25 +62,6 @@ export async function page(view) {
 
 const jobOf = (id) => id.replace(/^resp_/, "job_");
 
-/** Shows the events of a background response that was asked for as a stream; no other has any. */
-async function follow(view, address, parts, live) {
-  try {
-    const response = await send("GET", address, { query: { stream: "true" }, signal: view.signal });
-    live.hidden = false;
-    const draft = h("div.said", { dir: "auto" });
-    for await (const { event, data } of eventsOf(response)) {
-      const said = JSON.parse(data);
-      if (event.endsWith("output_text.delta")) {
-        if (!draft.isConnected) fill(parts.output, draft);
-        draft.append(said.delta);
-      }
-      parts.events.prepend(h("li", {}, h("span.muted", {}, String(said.sequence_number ?? "")), h("code", {}, event)));
-    }
-  } catch {
-    live.hidden = !parts.events.childElementCount;
-  }
-}
-
 function draw(parts, response, view, read) {
   const name = h("h1.mono.wrap", {}, response.id);
   const marks = [
@@ -95,7 +77,8 @@ function draw(parts, response, view, read) {
   fill(parts.top, h("div.head", {}, words, h("div.actions", {}, actions(response, read))));
   fill(parts.facts, facts(response));
   const error = response.error ? h("p.problem", {}, response.error.message) : null;
-  if (response.output.length || !OPEN.includes(response.status)) fill(parts.output, error, shownItems(response.output));
+  parts.isWhole = response.output.length > 0 || !OPEN.includes(response.status);
+  if (parts.isWhole) fill(parts.output, error, shownItems(response.output));
   else if (!parts.output.childElementCount) fill(parts.output, h("p.muted", {}, "Not answered yet."));
 }
 

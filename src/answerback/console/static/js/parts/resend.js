@@ -19,6 +19,8 @@ const STATES = [
 ];
 const ASK_MS = 250;
 const REREAD_MS = 2000;
+/** The share of the time that goes into counting what became of them: many take long to count. */
+const COUNTING = 1 / 20;
 
 /**
  * Asks which; then shows in `place` what becomes of them. `server` is where they go, empty for all; `receivers` are
@@ -37,18 +39,18 @@ export async function resend(view, server, place, { tenant, receivers }) {
   const counter = counting(count, submit, body, tenant);
   const form = h("div.form", { oninput: () => counter.soon() }, fields);
   counter.soon();
-  const owed = () => sumAt(receivers.items, url.value.trim());
   const act = async () => {
-    await receivers.read();
-    const before = owed();
+    const chosen = body();
+    const look = () => owedNow(chosen, tenant, receivers, view.signal);
+    const before = await look();
     const headers = { "Idempotency-Key": newKey() };
-    const { resent } = await post("/v1/deliveries/resend", body(), { query: { tenant }, headers });
-    return { resent, others: othersOf(before, state.value, resent) };
+    const { resent } = await post("/v1/deliveries/resend", chosen, { query: { tenant }, headers });
+    return { resent, others: othersOf(before, chosen.status, resent), look };
   };
   const done = await ask({ title: "Resend callbacks", body: form, submit, act });
   if (done === null) return;
   toast(`${counted(done.resent, "callback")} will be sent again.`);
-  if (done.resent) progress(view, place, done, { owed, receivers });
+  if (done.resent) progress(view, place, done);
 }
 
 function asked(status, url, hours) {
@@ -56,6 +58,24 @@ function asked(status, url, hours) {
   if (url) body.url = url;
   if (hours) body.since = new Date(Date.now() - hours * 3_600_000).toISOString();
   return body;
+}
+
+/** How many the service would resend: of all that there are, however many those be. */
+async function matching(body, tenant, signal) {
+  const asked = { query: { tenant }, signal };
+  return (await post("/v1/deliveries/resend", { ...body, dry_run: true }, asked)).matched;
+}
+
+/**
+ * How many that match, but for their state, wait or are being sent, and how many are dead. Those being sent are few, and
+ * counted by their receivers; of the others the list of receivers looks at the newest only.
+ */
+async function owedNow(body, tenant, receivers, signal) {
+  const [dead, pending] = await Promise.all(
+    ["dead", "pending"].map((status) => matching({ ...body, status }, tenant, signal)),
+  );
+  await receivers.read();
+  return { waiting: pending + sumAt(receivers.items, body.url ?? "").sending, dead };
 }
 
 /** Says how many match, a moment after the last change; `submit` waits for that, and for a match. */
@@ -68,7 +88,7 @@ function counting(count, submit, body, tenant) {
   };
   const find = async (mine) => {
     try {
-      const { matched } = await post("/v1/deliveries/resend", { ...body(), dry_run: true }, { query: { tenant } });
+      const matched = await matching(body(), tenant);
       const words = matched ? `${counted(matched, "callback")} will be sent again.` : "No callback matches.";
       if (mine === asking) say(words, matched > 0);
     } catch (error) {
@@ -83,11 +103,15 @@ function counting(count, submit, body, tenant) {
   return { soon };
 }
 
-/** How many callbacks wait or are being sent, and how many are dead, at the receivers whose URLs begin so. */
+/** How many callbacks wait, are being sent, and are dead, at the receivers whose URLs begin so. */
 function sumAt(items, prefix) {
   const theirs = items.filter(({ url }) => prefix.startsWith(serverOf(url)) || serverOf(url).startsWith(prefix));
   const sum = (of) => theirs.reduce((so, one) => so + of(one), 0);
-  return { waiting: sum((one) => one.waiting + one.held + one.sending), dead: sum((one) => one.dead) };
+  return {
+    waiting: sum((one) => one.waiting + one.held + one.sending),
+    sending: sum((one) => one.sending),
+    dead: sum((one) => one.dead),
+  };
 }
 
 /** Those of them that are not sent again. */
@@ -95,8 +119,8 @@ function othersOf({ waiting, dead }, state, resent) {
   return state === "dead" ? { waiting, dead: Math.max(0, dead - resent) } : { waiting: waiting - resent, dead };
 }
 
-/** Until none of them waits any more; it says what the rows say. */
-function progress(view, place, { resent, others }, { owed, receivers }) {
+/** Until none of them waits any more. */
+function progress(view, place, { resent, others, look }) {
   const bar = h("progress.progress", { max: resent, value: 0, "aria-label": "Callbacks sent again" });
   const words = h("p", { role: "status" }, `${counted(resent, "callback")} sent again`);
   const close = h("button.button.plain.tight", { type: "button", onclick: () => fill(place) }, "Close");
@@ -108,19 +132,16 @@ function progress(view, place, { resent, others }, { owed, receivers }) {
       h("div.card-body.stack", {}, h("div.row.between", {}, words, close), bar),
     ),
   );
-  let waiting = resent;
-  receivers.drawn = () => {
-    const now = owed();
+  view.every(REREAD_MS, async () => {
+    const began = performance.now();
+    const now = await look();
     const failed = Math.min(resent, Math.max(0, now.dead - others.dead));
-    waiting = Math.min(resent - failed, Math.max(0, now.waiting - others.waiting));
-    const delivered = resent - failed - waiting;
+    const waiting = Math.min(resent - failed, Math.max(0, now.waiting - others.waiting));
     bar.value = resent - waiting;
-    const parts = [[delivered, "delivered"], [failed, "failed again"], [waiting, "waiting"]];
+    const parts = [[resent - failed - waiting, "delivered"], [failed, "failed again"], [waiting, "waiting"]];
     const said = parts.filter(([n, what]) => n || what === "delivered").map(([n, what]) => `${number(n)} ${what}`);
     fill(words, `${counted(resent, "callback")} sent again: ${said.join(", ")}`);
-  };
-  view.every(REREAD_MS, async () => {
-    await receivers.read();
-    return waiting > 0 && bar.isConnected;
+    if (!waiting || !bar.isConnected) return false;
+    return Math.max(REREAD_MS, (performance.now() - began) / COUNTING);
   });
 }
