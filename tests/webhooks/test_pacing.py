@@ -182,6 +182,18 @@ def test_what_the_receiver_names_is_waited_for(
     assert breakers.look(HERE).free == 1
 
 
+def test_a_refusal_counts_although_answers_at_intervals_have_widened_the_window(
+    breakers: CircuitBreakers, clock: FakeClock
+) -> None:
+    for end in (BUSY,) * 8 + (ANSWERED,) * 6:
+        attempt(breakers, clock, end)
+        clock.advance(LONGEST)
+
+    attempt(breakers, clock, BUSY, retry_after=30.0)
+
+    assert breakers.look(HERE).opens_in == pytest.approx(30.0)
+
+
 def test_an_end_says_that_another_may_begin_after_the_interval(breakers: CircuitBreakers, clock: FakeClock) -> None:
     """Or the worker pool would sleep until its next poll."""
     assert attempt(breakers, clock, BUSY)

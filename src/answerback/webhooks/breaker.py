@@ -154,7 +154,8 @@ class CircuitBreakers:
                 state.pacing.answered(path, seconds, now)
                 self._answered(state, now)
             case AttemptEnd.BUSY:
-                if state.window.busy(seconds, now):
+                one_at_a_time = state.size == 1
+                if state.window.busy(seconds, now) and one_at_a_time:
                     state.pacing.refused(path, retry_after, now)
                 self._answered(state, now)
             case AttemptEnd.UNREACHED:

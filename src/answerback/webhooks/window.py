@@ -65,16 +65,16 @@ class Window:
             self._turn(self._next(self._took / self._ended, now), now)
 
     def busy(self, seconds: float, now: float) -> bool:
-        """The receiver asked for less. Whether it did though attempts came one at a time."""
+        """The receiver asked for less. Whether that says something of this window: the attempt began within it."""
         if self._is_old(seconds, now):
             return False
-        was_one, half = self.size == 1, (self.size + 1) // 2
+        half = (self.size + 1) // 2
         if self._refused:
             half = 1
         else:
             self._refused, self._quick_below = True, half
         self._turn(half, now)
-        return was_one
+        return True
 
     def unreached(self, seconds: float, now: float) -> None:
         """No response came."""
