@@ -32,6 +32,16 @@ async def test_as_many_jobs_as_first_tries_are_each_taken_once(stores: Stores) -
     assert sorted(filter(None, taken)) == sorted(made)
 
 
+async def test_a_third_try_gets_the_job_of_the_second_beside_an_equal_request(stores: Stores) -> None:
+    for _ in range(2):
+        await first(stores)
+
+    taken = await again(stores, 1)
+
+    assert taken is not None
+    assert await again(stores, 2) == taken
+
+
 async def test_what_is_no_try_of_the_same_request_gets_nothing(stores: Stores) -> None:
     await first(stores)
     await accept(stores, session=None, idempotency_key="k", request_hash=stored_hash(Tried("keyed", 0)))

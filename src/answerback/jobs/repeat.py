@@ -21,7 +21,8 @@ _earlier = (
         jobs.c.request_hash < bindparam("this"),
         or_(jobs.c.finished_at.is_(None), jobs.c.finished_at >= bindparam("since")),
     )
-    .order_by(jobs.c.request_hash, jobs.c.id)
+    # That of the try just before, not one that an equal request may still come back for.
+    .order_by(jobs.c.request_hash.desc(), jobs.c.id.desc())
     .limit(at_most(1))
     .with_for_update(skip_locked=True)
 )
