@@ -67,6 +67,15 @@ class TestTheDepth:
         await self.gather(depths, 500)
         assert stores.asked == 2
 
+    async def test_a_page_that_comes_during_the_count_at_the_start_waits_for_that(self) -> None:
+        stores: Any = SlowStore()
+        depths = Depths(stores, FakeClock())
+
+        depths.start()
+
+        assert await self.gather(depths, 2) == [NO_DEPTH] * 2
+        assert stores.asked == 1
+
     async def test_a_database_that_is_away_leaves_the_rest_of_the_page(self) -> None:
         stores: Any = SlowStore()
         stores.broken = True

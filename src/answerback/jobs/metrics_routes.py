@@ -52,7 +52,10 @@ class Depths:
         """None before the first count."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(PATIENCE_SECONDS if self._depth is None else WAIT_SECONDS):
-                await self._counted.get()
+                if self._first is not None and not self._first.done():
+                    await asyncio.wait([self._first])
+                else:
+                    await self._counted.get()
         return self._depth
 
     async def close(self) -> None:
