@@ -216,6 +216,21 @@ class TestCallsAtOnce:
         clock.advance(LATELY)
         assert await wait(limited, tenant="big", queued=False) == 0
 
+    async def test_places_that_are_left_no_longer_go_to_those_that_wait_first(
+        self, limiter: Made, clock: FakeClock
+    ) -> None:
+        limited = limiter(concurrency=10)
+        (await limited.begin("m", "small", 0.0, queued=False))(None)
+        for _ in range(8):
+            await limited.begin("m", "big", 0.0, queued=False)
+        waiting = [asyncio.ensure_future(limited.begin("m", "big", HOUR, queued=False)) for _ in range(2)]
+        await asyncio.sleep(0)
+
+        clock.advance(LATELY)
+        assert await wait(limited, tenant="big", queued=False) > 0
+
+        await asyncio.gather(*waiting)
+
     async def test_a_caller_whose_patience_ends_is_refused_and_leaves_the_line(self, limiter: Made) -> None:
         limited = limiter(concurrency=1)
         line = Line(limited)

@@ -50,9 +50,10 @@ class Turns:
         """Gives a place of the tenant back."""
         self._shares.give(tenant_id)
         if self._waiting:
-            self._grant()
+            self.grant()
 
-    def _grant(self) -> None:
+    def grant(self) -> None:
+        """Gives free places to those that wait: also where the shares' factor has grown."""
         while (granted := self._waiting.take(self._shares.admits)) is not None:
             tenant_id, turn = granted
             if not turn.done():

@@ -123,13 +123,16 @@ class UpstreamLimiter:
         self._check_rate(model, tenant_id, queued=queued)
         # The factor of the latest call: places that are given back meanwhile go by it, too.
         self._places.factor = min(self._callers.factor(tenant_id, queued=queued), self._concurrency)
-        if self._turns is not None and not self._turns.take(tenant_id):
-            await self._wait(self._turns, tenant_id, patience, queued=queued)
-            try:
-                self._check_rate(model, tenant_id, queued=queued)
-            except ProviderError:
-                self._turns.give(tenant_id)
-                raise
+        if self._turns is not None:
+            # Where it has grown, this call overtakes none that waits.
+            self._turns.grant()
+            if not self._turns.take(tenant_id):
+                await self._wait(self._turns, tenant_id, patience, queued=queued)
+                try:
+                    self._check_rate(model, tenant_id, queued=queued)
+                except ProviderError:
+                    self._turns.give(tenant_id)
+                    raise
         now = self._monotonic()
         if self._minute is not None:
             self._minute.begin(tenant_id, now)
