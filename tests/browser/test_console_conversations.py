@@ -6,6 +6,8 @@ import pytest
 from browsing import Visitor
 from storefront import Shop
 
+from answerback.testing import replies
+
 
 async def test_a_conversation_is_shown_with_what_waits_in_it(owner: Visitor, day: Sequence[str]) -> None:
     page = await owner.open("/console/conversations")
@@ -21,6 +23,20 @@ async def test_a_conversation_is_shown_with_what_waits_in_it(owner: Visitor, day
     assert "And without a table?" in texts[1]
     assert "waiting for the answer to no. 1" in texts[1]
     assert await owner.faults() == []
+
+
+async def test_what_waits_says_for_what_and_how_much_more_there_is(visitor: Visitor, running: Shop) -> None:
+    running.llm.on("Hold the line.", replies.hang(running.never))
+    first = await running.say("Hold the line.", key=visitor.key, session_id="long-line")
+    for n in range(21):
+        await running.say(f"And number {n}?", key=visitor.key, session_id="long-line")
+
+    page = await visitor.open("/console/conversation?session=long-line")
+
+    await visitor.sees("and 2 more messages behind these")
+    waiting = page.locator(".bubble.waiting")
+    assert "waiting for the answer to no. 1" in await waiting.nth(1).inner_text()
+    assert await waiting.nth(1).get_by_role("link", name="no. 1").get_attribute("href") == f"/console/jobs/{first}"
 
 
 async def test_what_was_said_is_a_chat_and_can_be_erased(visitor: Visitor, running: Shop) -> None:

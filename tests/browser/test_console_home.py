@@ -5,7 +5,7 @@ import re
 
 import pytest
 from browsing import Browser, Visitor
-from playwright.async_api import Route
+from playwright.async_api import Route, expect
 from storefront import OPERATOR, Shop, shop
 
 from answerback.testing import replies
@@ -38,6 +38,39 @@ async def test_home_is_live(visitor: Visitor, running: Shop) -> None:
     row = page.locator(f"tr[data-key='{job}']")
     await row.wait_for()
     await row.get_by_text("Delivered").wait_for()
+
+
+async def test_the_chart_follows_and_keeps_the_minute_that_is_read(visitor: Visitor, running: Shop) -> None:
+    page = await visitor.open("/console")
+    await page.get_by_role("img", name="Answers a minute in the last hour: 0 answers, 0 failed.").wait_for()
+    caption = page.locator(".card", has_text="Answers a minute").locator(".card-head .muted")
+    minute = page.get_by_role("slider", name="Minute")
+    await minute.focus()
+    await page.keyboard.press("Home")
+    assert re.search(r"\d\d.*: 0 answers, 0 failed", await caption.inner_text())
+
+    await running.say("Do you ship to Norway?", key=visitor.key)
+
+    await page.get_by_role("img", name="Answers a minute in the last hour: 1 answer, 0 failed.").wait_for()
+    assert re.search(r"\d\d.*: 0 answers, 0 failed", await caption.inner_text())
+    await page.keyboard.press("Tab")
+    await expect(caption).to_have_text("1 answer, 0 failed")
+
+
+async def test_home_shows_one_tenant_that_an_operator_chooses(owner: Visitor, running: Shop) -> None:
+    made = await running.request("POST", "/v1/keys", {"name": "kiosk"}, running.operator)
+    page = await owner.open("/console")
+    await owner.sees("All tenants together.")
+
+    await page.get_by_label("Tenant").select_option("kiosk")
+
+    await page.wait_for_url(f"**/console?tenant={made['tenant_id']}")
+    await owner.sees("No jobs yet")
+    job = await running.say("Read this whole catalogue.", key=made["key"])
+    await page.locator(f"tr[data-key='{job}']").get_by_text("Delivered").wait_for()
+    await page.get_by_role("link", name="Upstream refused").click()
+    await page.wait_for_url(f"**/console/jobs?*tenant={made['tenant_id']}")
+    await page.locator(f"tr[data-key='{job}']").wait_for()
 
 
 async def test_a_copied_command_has_the_key_that_the_page_does_not_show(browser: Browser, running: Shop) -> None:

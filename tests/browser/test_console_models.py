@@ -3,6 +3,7 @@
 import asyncio
 
 from browsing import Browser, Visitor
+from playwright.async_api import Route, expect
 from storefront import KEY, LONGEST_NAME, MODEL, OPERATOR, Shop, shop
 
 from answerback.testing import replies
@@ -92,6 +93,56 @@ async def test_models_are_measured_and_compared(visitor: Visitor, running: Shop)
     assert sum(call.user == "Do you ship to Norway?" and call.model == MODEL for call in running.llm.calls) >= 2
     await visitor.role("button", "Show benchmark").wait_for()
     assert await visitor.faults() == []
+
+
+async def test_a_benchmark_says_how_far_it_is_and_past_ones_are_compared(visitor: Visitor, running: Shop) -> None:
+    answered = asyncio.Event()
+    running.llm.on("Which kettle is last?", replies.hang(answered))
+    page = await visitor.open("/console/models")
+    await page.get_by_label("Prompts").fill("Which kettle is first?\nWhich kettle is last?")
+    await page.get_by_label("Runs of each").fill("1")
+    await visitor.role("button", "Run").click()
+    await visitor.sees(f"{MODEL}: 1 of 2 calls")
+    bar = page.get_by_label(f"Benchmark of {MODEL}")
+    assert await bar.evaluate("bar => [bar.value, bar.max]") == [1, 2]
+    answered.set()
+    await page.locator(".measure").first.wait_for()
+    await page.get_by_label("Models", exact=True).fill("openai/gpt-5-mini")
+    await visitor.role("button", "Run").click()
+    past = page.get_by_role("button", name="Show benchmark")
+    await expect(past).to_have_count(2)
+
+    await page.reload()
+    for n in range(2):
+        await past.nth(n).click()
+
+    result = page.locator(".measure", has_text="Latency, p50")
+    for model in (MODEL, "openai/gpt-5-mini"):
+        await result.get_by_text(f"{model}, ").wait_for()
+    await past.first.click()
+    await result.get_by_text("openai/gpt-5-mini, ").wait_for(state="detached")
+
+    visitor.expected.append("404")
+    await page.route("**/v1/benchmarks/*", lambda route: route.fulfill(status=404, json={"detail": "It is gone."}))
+    await past.first.click()
+    await visitor.sees("It is gone.")
+
+
+async def test_a_rest_of_one_model_names_it(owner: Visitor) -> None:
+    rest = {"model": "openai/gpt-5-mini", "until": "2100-01-01T00:00:00.000Z", "reason": "upstream_rate_limited"}
+
+    async def resting(route: Route) -> None:
+        reply = await route.fetch()
+        items = [{**each, "rests": [rest]} for each in (await reply.json())["items"]]
+        await route.fulfill(response=reply, json={"items": items})
+
+    await owner.page.route("**/v1/providers", resting)
+    page = await owner.open("/console/models")
+
+    row = page.get_by_role("table", name="Providers").get_by_role("row").nth(1)
+    await row.get_by_text("Resting").wait_for()
+    await row.get_by_text("openai/gpt-5-mini", exact=True).first.wait_for()
+    await row.get_by_text("Upstream rate limited").wait_for()
 
 
 async def test_a_misspelt_model_is_refused_before_others_are_measured(visitor: Visitor, running: Shop) -> None:

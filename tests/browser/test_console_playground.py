@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Mapping
 
 import pytest
 from browsing import Visitor
@@ -30,6 +31,73 @@ async def test_a_chat_streams_and_remembers_what_was_said(visitor: Visitor, runn
     asked = next(call for call in running.llm.calls if call.user == "And its river?")
     assert [each["content"] for each in asked.messages] == ["Name a city.", "Lisbon, by the Tagus.", "And its river?"]
     assert await visitor.faults() == []
+
+
+def chunks(*deltas: Mapping[str, object], finish: str | None = None) -> bytes:
+    """Pieces of a streamed answer."""
+    choices = [{"index": 0, "delta": delta, "finish_reason": None} for delta in deltas]
+    if finish:
+        choices.append({"index": 0, "delta": {}, "finish_reason": finish})
+    return b"".join(b"data: %s\n\n" % json.dumps({"id": "x", "choices": [each]}).encode() for each in choices)
+
+
+async def test_what_has_come_of_an_answer_is_shown_before_its_end(visitor: Visitor, running: Shop) -> None:
+    running.llm.on("Say it bit by bit.", replies.stream(chunks({"content": "Once "}, {"content": "upon"}), "never"))
+    page = await visitor.open("/console/playground")
+    message = page.get_by_label("Message", exact=True)
+    await message.fill("Say it bit by bit.")
+    await message.press("Enter")
+
+    await page.get_by_text("Once upon", exact=True).wait_for()
+    await visitor.role("button", "Stop").click()
+
+    await visitor.sees("Stopped.")
+    assert await page.get_by_text("Once upon", exact=True).count() == 1
+
+
+async def test_thoughts_and_calls_of_tools_are_shown(visitor: Visitor, running: Shop) -> None:
+    begun = {"index": 0, "id": "call_1", "type": "function", "function": {"name": "weigh", "arguments": '{"kg"'}}
+    ended = {"index": 0, "function": {"arguments": ": 3}"}}
+    deltas = ({"reasoning": "A scale is needed."}, {"tool_calls": [begun]}, {"tool_calls": [ended]})
+    body = chunks(*deltas, finish="tool_calls") + b"data: [DONE]\n\n"
+    running.llm.on("How heavy is it?", replies.stream(body))
+    page = await visitor.open("/console/playground")
+    tool = {"type": "function", "function": {"name": "weigh", "parameters": {"type": "object"}}}
+    await page.get_by_label("More parameters").fill(json.dumps({"tools": [tool]}))
+    message = page.get_by_label("Message", exact=True)
+    await message.fill("How heavy is it?")
+    await message.press("Enter")
+
+    await visitor.sees("A scale is needed.")
+    await visitor.sees("Calls weigh")
+    await page.get_by_text('{"kg": 3}', exact=True).wait_for()
+    asked = next(call for call in running.llm.calls if call.user == "How heavy is it?")
+    assert asked.body["tools"] == [tool]
+    assert await visitor.faults() == []
+
+
+async def test_parameters_that_are_no_json_are_not_sent(visitor: Visitor, running: Shop) -> None:
+    page = await visitor.open("/console/playground?by=webhook")
+    more = page.get_by_label("More parameters")
+    await more.fill('{"seed": ')
+    message = page.get_by_label("Message", exact=True)
+    await message.fill("Is it exact?")
+
+    await message.press("Enter")
+
+    assert await more.evaluate("field => field === document.activeElement && field.validationMessage")
+    await more.fill('{"seed": 7}')
+    await message.press("Enter")
+    await visitor.sees("Signature verified")
+    assert next(call for call in running.llm.calls if call.user == "Is it exact?").body["seed"] == 7
+
+
+async def test_the_code_of_a_webhook_names_the_inbox_before_anything_is_sent(visitor: Visitor, running: Shop) -> None:
+    url = (await running.request("POST", "/v1/inbox", key=visitor.key))["url"]
+
+    page = await visitor.open("/console/playground?by=webhook")
+
+    await page.locator(".code pre").first.get_by_text(url).wait_for()
 
 
 async def test_settings_reach_the_model_and_the_code(visitor: Visitor, running: Shop) -> None:

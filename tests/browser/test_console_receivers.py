@@ -166,6 +166,18 @@ async def test_an_endpoint_shows_how_its_server_is(visitor: Visitor, running: Sh
     await item.get_by_text("the receiver answered 410").wait_for()
 
 
+async def test_an_endpoint_shows_what_waits_for_its_server(visitor: Visitor, running: Shop) -> None:
+    running.receiver.on("/busy", behaviours.status(503))
+    endpoint = {"name": "log", "url": running.receiver.url("/events"), "event_types": ["message.failed"]}
+    await running.request("POST", "/v1/webhook_endpoints", endpoint, visitor.key)
+    page = await visitor.open("/console/receivers")
+
+    await running.say("Is the kettle BPA-free?", key=visitor.key, path="/busy")
+
+    item = page.get_by_role("listitem").filter(has_text="log")
+    await item.get_by_text("1 callback for its server waits, next attempt in").wait_for()
+
+
 async def test_an_endpoint_names_the_other_path_of_its_server_that_fails(visitor: Visitor, running: Shop) -> None:
     running.receiver.on("/crm-of-two", behaviours.gone())
     endpoint = {"name": "log", "url": running.receiver.url("/events-of-two"), "event_types": ["message.completed"]}

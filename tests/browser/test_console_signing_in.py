@@ -107,6 +107,7 @@ async def test_a_key_is_made_shown_once_and_revoked(owner: Visitor, running: Sho
     await owner.role("button", "Make a key").click()
     await page.get_by_label("Name").fill("greengrocer")
     await page.get_by_label("Rate limit").fill("1000/hour")
+    await page.get_by_label("Weight").fill("3")
     assert await owner.faults() == []
 
     await owner.agrees("Make the key")
@@ -118,6 +119,7 @@ async def test_a_key_is_made_shown_once_and_revoked(owner: Visitor, running: Sho
     await page.get_by_role("dialog").get_by_role("status").get_by_text("Copied.").wait_for()
     await owner.agrees("Done")
     await owner.sees("1000/hour")
+    await page.get_by_role("row", name="greengrocer").get_by_role("cell", name="3", exact=True).wait_for()
     assert shown not in await page.content()
     assert await owner.faults() == []
 

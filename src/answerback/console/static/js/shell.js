@@ -9,7 +9,7 @@ import { Session } from "./session.js";
 
 /** In the order of the navigation; `only` says whom a page is for; one of `tenants` has a choice of them. */
 const NAVIGATION = [
-  { page: "home", href: "/console", name: "Home", icon: "home" },
+  { page: "home", href: "/console", name: "Home", icon: "home", tenants: true },
   { page: "playground", href: "/console/playground", name: "Playground", icon: "play" },
   { page: "jobs", href: "/console/jobs", name: "Jobs", icon: "jobs", under: ["job"], tenants: true },
   {

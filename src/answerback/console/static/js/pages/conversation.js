@@ -9,6 +9,7 @@ import { shown } from "../parts/items.js";
 import { empty, head, toast } from "../parts/notice.js";
 import { bubble } from "../parts/talk.js";
 import { copyButton, inline, textOf } from "../parts/text.js";
+import { waitsFor } from "../parts/waiting.js";
 import { go, jobPath } from "../router.js";
 import { time } from "../time.js";
 
@@ -30,6 +31,7 @@ export async function page(view) {
     earlier: h("div.earlier"),
     said: h("ol.bubbles"),
     waiting: h("ol.bubbles"),
+    rest: h("p.muted.small"),
   };
   const talk = h(
     "section.card.conversation",
@@ -37,6 +39,7 @@ export async function page(view) {
     parts.earlier,
     parts.said,
     parts.waiting,
+    parts.rest,
   );
   fill(view.root, top(key, tenant), h("div.stack", {}, parts.about, talk));
   const older = [];
@@ -103,8 +106,10 @@ function draw(parts, conversation, { older, jobs, waiting, readBack, tenant }) {
   sync(parts.said, entries);
   sync(
     parts.waiting,
-    waiting.map((job, i) => ({ key: job.job_id, value: [job.status, i], make: () => waitingBubble(job, i, tenant) })),
+    waiting.map((job, i) => ({ key: job.job_id, value: [job.status, job.waiting_for, i], make: () => waitingBubble(job, i, tenant) })),
   );
+  const more = conversation.pending - waiting.length;
+  fill(parts.rest, waiting.length === WAITING && more > 0 ? `and ${counted(more, "more message")} behind these` : null);
   fill(parts.about, about(messages, conversation), unanswered(conversation.key, jobs, tenant));
   if (!messages.length && !waiting.length) fill(parts.earlier, empty(...nothing(jobs)));
 }
@@ -150,7 +155,9 @@ function entriesOf(messages, from, tenant) {
 function waitingBubble(job, i, tenant) {
   const text = job.message ? textOf(job.message) : `Message ${job.seq}`;
   const link = h("a", { href: jobPath(job.job_id, tenant) }, "Timeline");
-  const why = job.status === "held" ? `waiting for the answer to no. ${job.seq - 1}` : null;
+  const before = (id) => h("a", { href: jobPath(id, tenant) }, `no. ${job.seq - 1}`);
+  const cause = waitsFor(job, before);
+  const why = cause ? h("span", {}, "waiting for ", cause) : null;
   const one = bubble("user", text, h("span.row", {}, jobBadge(job.status), why, link));
   one.classList.add("waiting");
   one.dataset.place = String(i);

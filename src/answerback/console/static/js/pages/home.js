@@ -10,9 +10,9 @@ import { jobsTable } from "../parts/jobs_table.js";
 import { card, empty, head } from "../parts/notice.js";
 import { relaySamples } from "../parts/samples.js";
 import { rest, standing } from "../parts/standing.js";
-import { ALL } from "../parts/tenants.js";
+import { ALL, whose } from "../parts/tenants.js";
 import { inline } from "../parts/text.js";
-import { span } from "../time.js";
+import { span, time } from "../time.js";
 
 export const title = "Home";
 
@@ -27,10 +27,11 @@ export async function page(view) {
   };
   const test = h("a.button.primary", { href: "/console/playground?by=webhook" }, "Send a test message");
   const all = view.session.operator && !view.session.keyless;
-  const lead = all ? "All tenants together." : null;
+  const tenant = all ? chosenTenant(view) : null;
+  const lead = all && !tenant ? "All tenants together." : null;
   fill(
     view.root,
-    head("Home", lead, test),
+    head("Home", lead, all ? whose(view, { all }) : null, test),
     h(
       "div.stack",
       {},
@@ -44,18 +45,31 @@ export async function page(view) {
       h("div.columns", {}, parts.recent.element, first(view.session)),
     ),
   );
-  const overview = () => get("/v1/overview", null, view.signal);
-  const jobs = () => get("/v1/jobs", { limit: RECENT, tenant: all ? ALL : null }, view.signal);
-  await Promise.all([
-    view.onLatest("overview", overview, (latest) => draw(parts, latest)),
-    view.onLatest("jobs", jobs, ({ items }) => parts.recent.draw(items.slice(0, RECENT))),
-  ]);
+  const overview = () => get("/v1/overview", { tenant }, view.signal);
+  const jobs = () => get("/v1/jobs", { limit: RECENT, tenant: tenant ?? (all ? ALL : null) }, view.signal);
+  const drawOverview = (latest) => draw(parts, latest, tenant);
+  const drawJobs = ({ items }) => parts.recent.draw(items.slice(0, RECENT));
+  if (!tenant) return Promise.all([view.onLatest("overview", overview, drawOverview), view.onLatest("jobs", jobs, drawJobs)]);
+  // The feed is of all tenants.
+  const read = async () => {
+    const [latest, newest] = await Promise.all([overview(), jobs()]);
+    drawOverview(latest);
+    drawJobs(newest);
+  };
+  await read();
+  view.live(read);
 }
 
-function draw(parts, overview) {
-  fill(parts.figures, provider(overview), open(overview), callbacks(overview), tokens(overview));
+/** Null: all of them. */
+function chosenTenant({ query }) {
+  const named = query.get("tenant");
+  return named === ALL ? null : named;
+}
+
+function draw(parts, overview, tenant) {
+  fill(parts.figures, provider(overview), open(overview, tenant), callbacks(overview, tenant), tokens(overview));
   parts.chart.draw(overview.minutes);
-  fill(parts.failures, failures(overview.failures));
+  fill(parts.failures, failures(overview.failures, tenant));
 }
 
 const figure = (name, value, ...about) =>
@@ -78,21 +92,21 @@ function provider({ mock, providers, default_model: model }) {
   return figure("Provider", first ? standing(first) : badge("None"), first ? rest(first) : null, named, more, about);
 }
 
-function open({ jobs, oldest_queued_seconds: oldest }) {
+function open({ jobs, oldest_queued_seconds: oldest }, tenant) {
   const states = ["queued", "running", "held", "scheduled", "awaiting", "quarantined"];
   const sum = states.reduce((so, state) => so + jobs[state], 0);
   const links = states
     .filter((state) => jobs[state])
-    .map((state) => h("a", { href: `/console/jobs?status=${state}` }, `${short(jobs[state])} ${state}`));
+    .map((state) => h("a", { href: `/console/jobs${written({ status: state, tenant })}` }, `${short(jobs[state])} ${state}`));
   const age = oldest === null ? "Nothing waits in the queue." : `The oldest in the queue has waited ${span(oldest)}.`;
   return figure("Open jobs", short(sum), h("div.row", {}, links), h("div", {}, age));
 }
 
-function callbacks({ callbacks: owed }) {
+function callbacks({ callbacks: owed }, tenant) {
   const states = { pending: "pending", held: "held", sending: "being sent", dead: "dead" };
   const shown = Object.entries(states)
     .filter(([state]) => owed[state])
-    .map(([state, words]) => h("a", { href: `/console/jobs?delivery=${state}` }, `${short(owed[state])} ${words}`));
+    .map(([state, words]) => h("a", { href: `/console/jobs${written({ delivery: state, tenant })}` }, `${short(owed[state])} ${words}`));
   return figure(
     "Callbacks owed",
     short(owed.owed),
@@ -105,10 +119,11 @@ function tokens({ tokens_today: today }) {
     "Tokens today",
     short(today.total),
     h("span", {}, `${number(today.prompt)} read, ${number(today.completion)} written`),
+    h("span", {}, "Since midnight UTC, ", time(new Date().setUTCHours(0, 0, 0, 0), "clock"), " here"),
   );
 }
 
-function failures(rows) {
+function failures(rows, tenant) {
   if (!rows.length) return h("p.muted", {}, "None.");
   return bars(
     rows.map(({ code: name, count, calls }) => ({
@@ -116,14 +131,14 @@ function failures(rows) {
       value: count,
       words: [count - calls && counted(count - calls, "job"), calls && counted(calls, "call")].filter(Boolean).join(", "),
       tone: "failed",
-      href: count > calls ? jobsThatFailed(name) : null,
+      href: count > calls ? jobsThatFailed(name, tenant) : null,
     })),
   );
 }
 
 /** Calls whose clients waited for them are not listed. */
-function jobsThatFailed(code) {
-  return `/console/jobs${written({ status: code === "expired" ? "expired" : "failed", error: code, since: 24 })}`;
+function jobsThatFailed(code, tenant) {
+  return `/console/jobs${written({ status: code === "expired" ? "expired" : "failed", error: code, since: 24, tenant })}`;
 }
 
 function recent(own) {

@@ -2,6 +2,7 @@
 
 import { get, post, remove } from "../api.js";
 import { fill, h } from "../dom.js";
+import { number } from "../format.js";
 import { label } from "../parts/badge.js";
 import { code } from "../parts/code.js";
 import { ask, show } from "../parts/dialog.js";
@@ -12,7 +13,7 @@ import { time } from "../time.js";
 
 export const title = "Keys";
 
-const COLUMNS = ["Name", "Key", "Tenant", "Limit", "Made", "Last used", ""];
+const COLUMNS = ["Name", "Key", "Tenant", "Weight", "Limit", "Made", "Last used", ""];
 const SIZE = 100;
 
 export async function page(view) {
@@ -91,6 +92,7 @@ function row(key, isUsed, read) {
     ),
     h("td.nowrap", { "data-name": "Key" }, id(key.id)),
     h("td.nowrap", { "data-name": "Tenant" }, id(key.tenant_id)),
+    h("td.nowrap", { "data-name": "Weight" }, number(key.weight)),
     h("td.nowrap", { "data-name": "Limit" }, key.rate_limit ?? h("span.muted", {}, "default")),
     h("td.nowrap.muted", { "data-name": "Made" }, time(key.created_at)),
     h("td.nowrap.muted", { "data-name": "Last used" }, key.last_used_at ? time(key.last_used_at) : "never"),
@@ -112,6 +114,7 @@ async function create(session, read) {
   const name = input({ name: "name", required: true, maxlength: 64 });
   const tenant = input({ name: "tenant", placeholder: "A tenant of its own" });
   const rate = input({ name: "rate_limit", placeholder: "As the setting RATE_LIMIT says" });
+  const weight = input({ name: "weight", type: "number", min: 1, step: 1, placeholder: "As it is; 1 for a new tenant" });
   const operator = check("Operator: may manage keys and see every tenant's jobs", { name: "operator" });
   const first =
     "This is the first key: from then on every request needs one. It is an operator's, which may manage keys, and this browser is signed in with it.";
@@ -119,6 +122,7 @@ async function create(session, read) {
     field("Name", name, "What you will know it by."),
     field("Tenant", tenant, "Its id, or the name of one of its keys: the new key opens the same things."),
     field("Rate limit", rate, "For example 1000/hour."),
+    field("Weight", weight, "The tenant's share of what is short, beside tenants of weight 1."),
     session.keyless ? h("p.notice.warn", {}, first) : operator.element,
   ];
   const made = await ask({
@@ -141,6 +145,7 @@ function makeKey(session, body) {
 function asked(form) {
   const body = { name: form.get("name").trim(), operator: form.get("operator") !== null };
   for (const name of ["tenant", "rate_limit"]) if (form.get(name).trim()) body[name] = form.get(name).trim();
+  if (form.get("weight")) body.weight = Number(form.get("weight"));
   return body;
 }
 

@@ -7,7 +7,7 @@ import { label } from "../parts/badge.js";
 import { benchmark } from "../parts/benchmark.js";
 import { modelList } from "../parts/model_list.js";
 import { card, head } from "../parts/notice.js";
-import { rest, standing } from "../parts/standing.js";
+import { rests, standing } from "../parts/standing.js";
 import { inline } from "../parts/text.js";
 
 export const title = "Models";
@@ -69,7 +69,7 @@ function row(one, i) {
 }
 
 function health(one) {
-  return h("div.lines", {}, standing(one), rest(one));
+  return h("div.lines", {}, standing(one), rests(one));
 }
 
 function models(names) {

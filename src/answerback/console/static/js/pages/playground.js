@@ -41,6 +41,7 @@ export async function page(view) {
   );
   show();
   talk.focus();
+  if (talk.prepare) view.again(() => talk.prepare().then(show));
 }
 
 function switcher(current) {
@@ -57,11 +58,13 @@ function settingsOf(mode, view) {
   const system = area({ placeholder: "You are a helpful assistant.", rows: 2 });
   const temperature = input({ type: "number", min: 0, max: 2, step: "any", placeholder: "Default" });
   const longest = input({ type: "number", min: 1, step: 1, placeholder: "Default" });
+  const more = jsonArea();
   const url = input({ type: "url", placeholder: "The inbox of this page" });
   const fields = [
     field("Model", model),
     field("System prompt", system),
     h("div.pair", {}, field("Temperature", temperature), field("Max. tokens", longest)),
+    field("More parameters", more.element, "A JSON object, such as {\"top_p\": 0.9, \"seed\": 7}."),
   ];
   const read = () => ({
     model: model.value.trim(),
@@ -70,15 +73,34 @@ function settingsOf(mode, view) {
     max_tokens: longest.value === "" ? "" : Number(longest.value),
   });
   /** The browser says at the first field what is wrong with it. */
-  const check = () => [model, temperature, longest, url].every((each) => each.reportValidity());
-  if (mode !== "webhook") return { element: h("div.form", {}, fields), check, read: () => given(read()) };
+  const check = () => [model, temperature, longest, more.element, url].every((each) => each.reportValidity());
+  if (mode !== "webhook") return { element: h("div.form", {}, fields), check, read: () => ({ ...given(read()), ...more.read() }) };
   const session = input({ value: "playground" });
   fields.unshift(
     field("Conversation", session, "Its session_id. Messages with the same one are answered in order and remembered."),
   );
   fields.push(field("Callback URL", url, "Empty: the answer comes to this page."));
-  const all = () => given({ ...read(), session_id: session.value.trim(), callback_url: url.value.trim() });
+  const all = () => {
+    const fields = { ...read(), session_id: session.value.trim(), callback_url: url.value.trim() };
+    return given({ ...fields, params: more.element.value.trim() ? more.read() : "" });
+  };
   return { element: h("div.form", {}, fields), check, read: all };
+}
+
+/** A field for a JSON object; the browser marks what is none. `read` gives no field of that. */
+function jsonArea() {
+  const element = area({ rows: 2, placeholder: "{}" });
+  const parsed = () => {
+    try {
+      return JSON.parse(element.value || "{}");
+    } catch {
+      return null;
+    }
+  };
+  const isObject = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
+  const read = () => (isObject(parsed()) ? parsed() : {});
+  element.addEventListener("input", () => element.setCustomValidity(isObject(parsed()) ? "" : "This is no JSON object."));
+  return { element, read };
 }
 
 const given = (fields) => Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== ""));

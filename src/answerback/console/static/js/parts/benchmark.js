@@ -3,10 +3,10 @@
 import { eventsOf, get, send } from "../api.js";
 import { fill, h } from "../dom.js";
 import { counted, number } from "../format.js";
-import { span, time } from "../time.js";
+import { exact, span, time } from "../time.js";
 import { bars } from "./chart.js";
 import { area, field, input } from "./fields.js";
-import { card, empty, failure, once } from "./notice.js";
+import { attempt, card, empty, failure, once } from "./notice.js";
 import { inline } from "./text.js";
 
 const PROMPTS = "Say hello in three languages.\nWhat is the capital of France?";
@@ -28,15 +28,17 @@ function cards(session) {
   const past = h("div");
   const results = h("div.stack");
   const progress = h("div");
+  const shown = new Map();
+  const draw = () => fill(results, shown.size ? compared([...shown.values()]) : null);
   const readPast = async (signal) => {
     try {
       const { items } = await get("/v1/benchmarks", null, signal);
-      fill(past, before(items, (one) => open(one, results)));
+      fill(past, before(items, shown, draw));
     } catch (error) {
       if (error.name !== "AbortError") fill(past, h("div.card-body", {}, failure(error)));
     }
   };
-  const form = formOf(session, (asked) => run(session, asked, progress, results, readPast));
+  const form = formOf(session, (asked) => run(session, asked, progress, { shown, draw, readPast }));
   const element = h(
     "div.columns",
     {},
@@ -75,14 +77,16 @@ function formOf(session, start) {
 }
 
 /** Measures one model after the other. The service ends a benchmark whose client is gone: closing the page asks first. */
-async function run({ signal }, asked, progress, results, readPast) {
+async function run({ signal }, asked, progress, { shown, draw, readPast }) {
   const reports = new Map();
   const stay = (event) => event.preventDefault();
   addEventListener("beforeunload", stay);
   try {
     for (const model of unlistedFirst(asked.names)) {
       reports.set(model, await measured(signal, model, asked, progress));
-      fill(results, compared(asked.names.filter((name) => reports.has(name)).map((name) => reports.get(name))));
+      shown.clear();
+      for (const name of asked.names) if (reports.has(name)) shown.set(name, { ...reports.get(name), title: name });
+      draw();
     }
     fill(progress);
   } catch (error) {
@@ -128,30 +132,38 @@ function formBody(model, { prompts, runs, concurrency, max_tokens }) {
   return form;
 }
 
-async function open(one, results) {
-  fill(results, compared([await get(`/v1/benchmarks/${encodeURIComponent(one.name)}`)]));
-  results.scrollIntoView({ block: "nearest" });
+/** Shows a past one beside those that are shown, or takes it away. */
+async function toggle(one, button, shown, draw) {
+  await attempt(button, async () => {
+    if (!shown.delete(one.name)) {
+      const report = await get(`/v1/benchmarks/${encodeURIComponent(one.name)}`);
+      const when = one.created_at ? `, ${exact(one.created_at)}` : "";
+      shown.set(one.name, { ...report, title: `${report.model}${when}` });
+    }
+    button.setAttribute("aria-pressed", String(shown.has(one.name)));
+    draw();
+  });
 }
 
 /** Reports side by side: a chart for each measure, and what failed. */
 function compared(reports) {
   const charts = MEASURES.map(([name, find, words]) => {
     const rows = reports.map((report) => ({
-      name: report.model,
+      name: report.title,
       value: find(report.overall) ?? 0,
       words: find(report.overall) ? words(find(report.overall)) : "–",
     }));
     return h("section.measure", {}, h("h3", {}, name), bars(rows));
   });
-  const failed = reports.map(({ model, overall }) =>
+  const failed = reports.map(({ title, overall }) =>
     overall.failures
-      ? h("p.problem.small", {}, `${model}: ${number(overall.failures)} of ${counted(overall.calls, "call")} failed`)
+      ? h("p.problem.small", {}, `${title}: ${number(overall.failures)} of ${counted(overall.calls, "call")} failed`)
       : null,
   );
   return card("Result", h("div.card-body.stack", {}, h("div.measures", {}, charts), failed));
 }
 
-function before(items, show) {
+function before(items, shown, draw) {
   if (!items.length)
     return empty("No benchmarks yet", "Each one is stored with all its runs, and can be looked at here again.");
   const row = (one) =>
@@ -169,7 +181,16 @@ function before(items, show) {
           one.created_at ? time(one.created_at) : one.name,
         ),
       ),
-      h("button.button.tight", { type: "button", "aria-label": `Show ${one.name}`, onclick: () => show(one) }, "Show"),
+      h(
+        "button.button.tight",
+        {
+          type: "button",
+          "aria-label": `Show ${one.name}`,
+          "aria-pressed": String(shown.has(one.name)),
+          onclick: ({ currentTarget }) => toggle(one, currentTarget, shown, draw),
+        },
+        "Show",
+      ),
     );
   return h("ul.items", {}, items.map(row));
 }

@@ -13,20 +13,35 @@ export function minuteChart() {
   const caption = h("span.muted.small");
   const scale = h("div.chart-scale", { "aria-hidden": "true" });
   const from = h("span");
+  const slider = h("input.minutes", { type: "range", min: 0, max: 0, step: 1, "aria-label": "Minute" });
   const figure = h(
     "figure.chart",
     {},
     h("div.chart-plot", {}, svg, scale),
+    slider,
     h("div.chart-ends", {}, from, h("span", {}, "now")),
   );
   let minutes = [];
+  /** The beginning of the minute that is read, which stays while others come; null: all of them are. */
+  let read = null;
 
+  function say() {
+    const one = minutes.find((each) => each.minute === read);
+    const said = one ? `${minute(one.minute)}: ${words(one)}` : total(minutes);
+    fill(caption, said);
+    slider.max = String(Math.max(0, minutes.length - 1));
+    slider.value = String(one ? minutes.indexOf(one) : minutes.length - 1);
+    slider.setAttribute("aria-valuetext", said);
+  }
+  function turnTo(at) {
+    read = minutes[Math.max(0, Math.min(at, minutes.length - 1))]?.minute ?? null;
+    say();
+  }
   function point(event) {
     const box = svg.getBoundingClientRect();
-    const at = Math.floor(((event.clientX - box.left) / box.width) * minutes.length);
-    const one = minutes[Math.max(0, Math.min(at, minutes.length - 1))];
-    if (one) fill(caption, `${minute(one.minute)}: ${words(one)}`);
+    turnTo(Math.floor(((event.clientX - box.left) / box.width) * minutes.length));
   }
+  const leave = () => ((read = null), say());
 
   function draw(given) {
     minutes = given;
@@ -38,10 +53,12 @@ export function minuteChart() {
     svg.setAttribute("aria-label", `Answers a minute in the last hour: ${total(minutes)}.`);
     fill(scale, h("span", {}, number(peak)));
     fill(from, minutes.length ? minute(minutes[0].minute) : "");
-    fill(caption, total(minutes));
+    say();
   }
   svg.addEventListener("pointermove", point);
-  svg.addEventListener("pointerleave", () => fill(caption, total(minutes)));
+  svg.addEventListener("pointerleave", leave);
+  slider.addEventListener("input", () => turnTo(Number(slider.value)));
+  slider.addEventListener("blur", leave);
   return { figure, caption, draw };
 }
 

@@ -4,10 +4,11 @@ import { eventsOf, send } from "../api.js";
 import { fill, h } from "../dom.js";
 import { number } from "../format.js";
 import { span } from "../time.js";
+import { Answer } from "./answer.js";
 import { empty, failure } from "./notice.js";
 import { chatSamples } from "./samples.js";
 import { bubble, composer, transcript } from "./talk.js";
-import { append, copyButton } from "./text.js";
+import { copyButton } from "./text.js";
 
 const EXAMPLE = "Say hello in three languages.";
 const FRAME_MS = 16;
@@ -50,55 +51,42 @@ export class Chat {
     this.#messages.push({ role: "user", content: text });
     this.#sent = [...this.#messages];
     this.log.add(bubble("user", text));
-    const place = h("div.said", { dir: "auto" });
+    const answer = new Answer();
     const foot = h("div.row", {}, "…");
-    this.log.add(bubble("assistant", place, foot));
-    const answer = { text: "", finish: null, usage: null, started: performance.now() };
+    this.log.add(bubble("assistant", answer.element, foot));
     this.#stopping = new AbortController();
     try {
-      await this.#read(answer, place);
+      await this.#read(answer);
       fill(foot, ending(answer), copyButton(answer.text, "Copy the answer"));
-      if (!answer.text) fill(place, h("span.muted", {}, "No text."));
+      if (answer.isEmpty) fill(answer.said, h("span.muted", {}, "No text."));
       this.log.say(`Answer: ${answer.text}`);
       this.#messages.push({ role: "assistant", content: answer.text });
     } catch (error) {
-      if (!answer.text) this.#messages.pop();
+      if (answer.isEmpty) this.#messages.pop();
       else this.#messages.push({ role: "assistant", content: answer.text });
       fill(foot, error.name === "AbortError" ? "Stopped." : failure(error));
     }
-    return answer.text !== "";
+    return !answer.isEmpty;
   }
 
-  async #read(answer, place) {
+  async #read(answer) {
     const body = { ...this.#body(this.#messages), stream_options: { include_usage: true } };
     const response = await send("POST", "/v1/chat/completions", { body, signal: this.#stopping.signal });
-    let drawn = 0;
     let wait = FRAME_MS;
     let asked = null;
     const draw = () => {
       const began = performance.now();
-      this.log.grow(() => append(place, answer.text.slice(drawn)));
-      drawn = answer.text.length;
+      this.log.grow(() => answer.draw());
       wait = Math.max(FRAME_MS, (performance.now() - began) / DRAWING);
     };
     for await (const { data } of eventsOf(response)) {
       if (data === "[DONE]") break;
-      take(answer, JSON.parse(data));
+      answer.take(JSON.parse(data));
       asked ??= setTimeout(() => ((asked = null), draw()), wait);
     }
     draw();
     if (answer.finish === null) throw new Error("The answer broke off.");
   }
-}
-
-/** Raises the error that a stream ends with. */
-function take(answer, chunk) {
-  if (chunk.error) throw new Error(chunk.error.message);
-  answer.usage = chunk.usage ?? answer.usage;
-  const choice = chunk.choices?.[0];
-  if (!choice) return;
-  answer.text += choice.delta?.content ?? "";
-  answer.finish = choice.finish_reason ?? answer.finish;
 }
 
 function ending({ finish, usage, started }) {

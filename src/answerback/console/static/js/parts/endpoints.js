@@ -2,7 +2,8 @@
 
 import { get, post, remove } from "../api.js";
 import { fill, h } from "../dom.js";
-import { serverOf } from "../format.js";
+import { counted, serverOf } from "../format.js";
+import { time } from "../time.js";
 import { label } from "./badge.js";
 import { code } from "./code.js";
 import { ask, show } from "./dialog.js";
@@ -54,7 +55,14 @@ function how(url, servers) {
   const isOwn = failing?.url === url;
   const standing = failing ? health({ healthy: !isOwn, failing: server.failing }) : health(server);
   const why = failing ? (isOwn ? failing.error : problemAt(failing)) : server.last_error;
-  return [standing, why ? h("span.small.problem.cut", { title: why }, why) : null];
+  return [standing, why ? h("span.small.problem.cut", { title: why }, why) : null, owed(server)];
+}
+
+/** What waits for its server, and when that is tried next. */
+function owed({ waiting, held, next_attempt_at: next }) {
+  if (!waiting && !held) return null;
+  const when = next ? [", next attempt ", time(next, "next")] : null;
+  return h("span.small.muted", {}, `${counted(waiting + held, "callback")} for its server ${waiting + held === 1 ? "waits" : "wait"}`, when);
 }
 
 function draw(place, list, standings, read) {

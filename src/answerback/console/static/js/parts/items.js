@@ -34,4 +34,5 @@ export function shown(item, foot = null) {
   }
 }
 
-const call = (name, text) => [h("p.strong.small", {}, name), said(text ?? "", "div.said.mono")];
+/** A call of a tool, its output, or a thought. */
+export const call = (name, text) => [h("p.strong.small", {}, name), said(text ?? "", "div.said.mono")];

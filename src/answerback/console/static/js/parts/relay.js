@@ -36,6 +36,11 @@ export class Relay {
     this.composer.text.select();
   }
 
+  /** The code names the inbox before anything is sent. */
+  async prepare() {
+    await this.inbox.open();
+  }
+
   samples() {
     const url = this.inbox.url ?? "http://127.0.0.1:9000/callback";
     const message = this.composer.text.value.trim() || this.#sent;

@@ -4,6 +4,7 @@ import { h } from "../dom.js";
 import { sentence, serverOf } from "../format.js";
 import { time } from "../time.js";
 import { badge } from "./badge.js";
+import { inline } from "./text.js";
 
 /** `one` is a provider of GET /v1/overview or GET /v1/providers. */
 export function standing({ reachable, since }) {
@@ -12,12 +13,18 @@ export function standing({ reachable, since }) {
   return h("span.row", {}, state, since ? h("span.small.muted.nowrap", {}, "for ", time(since, "for")) : null);
 }
 
-/** Until when it rests, and why; null if it does not. */
-export function rest({ resting_until: until, reason }) {
+/** Until when it rests, and why; null if it does not. A rest of one `model` leaves the others. */
+export function rest({ resting_until: until, reason, model = null }) {
   if (!until) return null;
   const why = reason ? `: ${sentence(reason)}` : null;
-  return h("span.row", {}, badge("Resting", "warn"), h("span.small.muted", {}, time(until, "left"), why));
+  const whole = badge("Resting", "warn");
+  const state = model === null ? whole : [whole, h("span.small", {}, inline(model))];
+  return h("span.row", {}, state, h("span.small.muted", {}, time(until, "left"), why));
 }
+
+/** Of a provider of GET /v1/providers: each of its rests. */
+export const rests = (one) =>
+  one.rests.map(({ model, until, reason }) => rest({ resting_until: until, reason, model }));
 
 /** Of a failing path of a receiver. */
 export const problemAt = ({ url, error }) => `${error}: ${url.slice(serverOf(url).length - 1)}`;

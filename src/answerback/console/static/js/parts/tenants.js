@@ -49,15 +49,18 @@ export function tenantChoice(names, chosen, { all = false, onchange }) {
   return select(options, chosen, { name: "tenant", "aria-label": "Tenant", onchange });
 }
 
-/** A choice of the tenant whose objects a page shows, if there is one: it comes once the names are read. */
-export function whose(view) {
+/**
+ * A choice of the tenant whose objects a page shows, if there is one, with `all` also of all together: it comes once the
+ * names are read.
+ */
+export function whose(view, { all = false } = {}) {
   const place = h("label.row.small.muted", { hidden: true });
-  const chosen = view.query.get("tenant") ?? view.session.tenant;
+  const chosen = view.query.get("tenant") ?? (all ? ALL : view.session.tenant);
   const onchange = ({ target }) => go(changed(view.query, { tenant: target.value, before: "" }));
   view.again(async () => {
     const names = await tenantNames(view);
     place.hidden = names.size < 2;
-    if (names.size > 1) fill(place, "Tenant", tenantChoice(names, chosen, { onchange }));
+    if (names.size > 1) fill(place, "Tenant", tenantChoice(names, chosen, { all, onchange }));
   });
   return place;
 }

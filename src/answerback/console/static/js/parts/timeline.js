@@ -2,7 +2,7 @@
 
 import { post, written } from "../api.js";
 import { h } from "../dom.js";
-import { number, sentence } from "../format.js";
+import { counted, number, sentence } from "../format.js";
 import { jobPath } from "../router.js";
 import { exact, span, time } from "../time.js";
 import { deliveryBadge, ENDED, toneOf } from "./badge.js";
@@ -45,14 +45,14 @@ function tries(job, behind) {
   let since = job.created_at;
   let last = null;
   for (const each of job.attempts) {
-    shown.push(waited(since, each.started_at, whatFor(last, behind, each.put_off)), tried(each));
+    shown.push(waited(since, each.started_at, whatFor(last, behind, each.put_off, each.started_at)), tried(each));
     since = each.finished_at;
     last = each;
   }
   const left = (job.attempts_made ?? 0) - job.attempts.length;
   if (left > 0) shown.splice(-1, 0, step("wait", `${left} more attempts, not kept`, null));
   // What an unasked job was put off for is its error until it ends.
-  if (job.status === "running") shown.push(waited(since, job.claimed_at, whatFor(last, behind, last === null && job.error)));
+  if (job.status === "running") shown.push(waited(since, job.claimed_at, whatFor(last, behind, last === null && job.error, job.claimed_at)));
   return shown;
 }
 
@@ -62,8 +62,12 @@ function waited(since, until, about) {
 }
 
 /** What was waited for after the attempt `last`; before the first one it is null. `putOff`: unasked. */
-function whatFor(last, behind, putOff) {
-  if (putOff || last?.http_status === 429) return line("For the provider, which rested or whose quota was used up.");
+function whatFor(last, behind, putOff, until) {
+  if (putOff || last?.http_status === 429) {
+    const cause = "For the provider, which rested or whose quota was used up";
+    const times = typeof putOff === "number" && putOff ? `, put off ${counted(putOff, "time")}` : null;
+    return line(cause, times, ", until ", time(until, "clock"), ".");
+  }
   if (last === null) return line(behind ? ["Behind ", behind, " of its conversation."] : "For a free worker.");
   return line("For another try.");
 }
