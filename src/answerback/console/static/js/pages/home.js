@@ -12,7 +12,7 @@ import { relaySamples } from "../parts/samples.js";
 import { rest, standing } from "../parts/standing.js";
 import { ALL, whose } from "../parts/tenants.js";
 import { inline } from "../parts/text.js";
-import { span, time } from "../time.js";
+import { minute, span } from "../time.js";
 
 export const title = "Home";
 
@@ -119,7 +119,7 @@ function tokens({ tokens_today: today }) {
     "Tokens today",
     short(today.total),
     h("span", {}, `${number(today.prompt)} read, ${number(today.completion)} written`),
-    h("span", {}, "Since midnight UTC, ", time(new Date().setUTCHours(0, 0, 0, 0), "clock"), " here"),
+    h("span", {}, `Since midnight UTC: ${minute(new Date().setUTCHours(0, 0, 0, 0))} here`),
   );
 }
 
