@@ -12,6 +12,7 @@ from answerback.conversations.windows import DatabaseWindows
 from answerback.jobs.engine import Engine
 from answerback.jobs.kind import Queue
 from answerback.kernel.instruments import Instruments
+from answerback.kernel.shares import Weights
 from answerback.queue.notifier import Topic
 from answerback.queue.notifiers.local import LocalNotifier
 from answerback.settings import Settings
@@ -64,10 +65,8 @@ def claims(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> Calls:
 
 
 @pytest.fixture
-def weights(stores: Stores, monkeypatch: pytest.MonkeyPatch) -> Calls:
-    weights = Calls(stores.accounts.weights)
-    monkeypatch.setattr(stores.accounts, "weights", weights)
-    return weights
+def weights() -> Weights:
+    return Weights()
 
 
 @pytest.fixture
@@ -76,10 +75,10 @@ def notifier() -> LocalNotifier:
 
 
 @pytest.fixture
-async def engine(stores: Stores, claims: Calls, weights: Calls, notifier: LocalNotifier) -> AsyncIterator[Engine]:
+async def engine(stores: Stores, claims: Calls, weights: Weights, notifier: LocalNotifier) -> AsyncIterator[Engine]:
     settings = Settings(_env_file=None, worker_concurrency=10, tenant_slot_factor=4.0)  # type: ignore[call-arg]
     secrets, windows = SigningSecrets(stores.database), DatabaseWindows(stores.conversations)
-    parts = settings, stores.jobs, stores, stores.kinds, StubSender(), secrets, windows, notifier
+    parts = settings, stores.jobs, stores, stores.kinds, StubSender(), secrets, windows, notifier, weights
     engine = make_engine(*parts, Instruments(Journal(), RealClock()))  # type: ignore[arg-type]
     yield engine
     await engine.stop()
@@ -107,13 +106,12 @@ async def held(engine: Engine, **wanted: int) -> dict[str, int]:
     return got
 
 
-async def test_tenants_hold_slots_by_the_weights_that_the_sweep_reads(
-    path: Path, claims: Calls, weights: Calls, notifier: LocalNotifier, engine: Engine
+async def test_tenants_hold_slots_by_their_weights(
+    claims: Calls, weights: Weights, notifier: LocalNotifier, engine: Engine
 ) -> None:
-    await SqliteDatabase(path).execute(f"INSERT INTO tenants (id, weight, created_at) VALUES ('{HEAVY}', 4, 0)")
+    weights.set({HEAVY: 4})
 
     engine.start()
-    await weights.next()
     notifier.wake(Topic.JOBS)
     await claims.next(Queue.INTERACTIVE)
 

@@ -24,6 +24,16 @@ def test_tenants_take_turns_and_each_keeps_its_order() -> None:
     assert drained(filled("a1", "a2", "a3", "a4", "b1", "b2", "c1")) == ["a1", "b1", "c1", "a2", "b2", "a3", "a4"]
 
 
+def test_a_turn_is_as_long_as_its_tenant_weighs() -> None:
+    waiting: RoundRobin[str] = RoundRobin(lambda tenant: 3 if tenant == "a" else 1)
+    for number in range(8):
+        waiting.add("a", f"a{number}")
+        waiting.add("b", f"b{number}")
+
+    # A newcomer's first comes at once.
+    assert "".join(each[0] for each in drained(waiting, 9)) == "abaabaaab"
+
+
 def test_a_newcomer_comes_before_those_that_had_a_turn() -> None:
     waiting = filled("a1", "a2", "a3", "b1", "b2")
     assert drained(waiting, 3) == ["a1", "b1", "a2"]

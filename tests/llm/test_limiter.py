@@ -13,6 +13,7 @@ from scripting import HOUR, chunk, read, streamed
 from answerback.kernel.errors import ErrorCode
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.provider_error import ProviderError
+from answerback.kernel.shares import Weights
 from answerback.llm.callers import LATELY
 from answerback.llm.limiter import RESERVED_AHEAD, LimitedProvider, UpstreamLimiter
 from answerback.llm.model import ChatRequest, Chunk, ModelList
@@ -230,6 +231,24 @@ class TestCallsAtOnce:
         assert await wait(limited, tenant="big", queued=False) > 0
 
         await asyncio.gather(*waiting)
+
+    async def test_places_and_minutes_go_to_tenants_by_their_weights(self, limiter: Made) -> None:
+        weights = Weights()
+        weights.set({"heavy": 3})
+        line = Line(limiter(concurrency=1, weights=weights))
+        await line.enter("first", *["heavy"] * 6, *["light"] * 2)
+
+        for _ in range(8):
+            await line.end()
+
+        assert line.began == ["first", "heavy", "light", "heavy", "heavy", "light", *["heavy"] * 3]
+
+        minute = limiter(per_minute=4, weights=weights)
+        waits: dict[str, list[float]] = {"heavy": [], "light": []}
+        for _ in range(8):
+            for tenant, of_tenant in waits.items():
+                of_tenant.append(await wait(minute, tenant=tenant))
+        assert waits["light"][-1] > 2 * waits["heavy"][-1]
 
     async def test_a_caller_whose_patience_ends_is_refused_and_leaves_the_line(self, limiter: Made) -> None:
         limited = limiter(concurrency=1)

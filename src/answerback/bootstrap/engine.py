@@ -41,6 +41,7 @@ def make_engine(
     signing_secrets: SigningSecrets,
     windows: Windows,
     notifier: LocalNotifier,
+    weights: Weights,
     instruments: Instruments,
 ) -> Engine:
     lease_seconds, deliveries = settings.lease_seconds, stores.deliveries
@@ -57,7 +58,6 @@ def make_engine(
     )
     delivery_queue = DeliveryQueue(deliveries, deliverer, origins, lease_seconds)
     slots = settings.worker_concurrency, settings.tenant_slot_factor
-    weights = Weights()
     delivery_shares, (job_shares, batch_shares) = Shares(*slots, weights=weights), with_batch(*slots, weights)
     delivery_pool = WorkerPool(delivery_queue, notifier.deliveries, delivery_shares, lease_seconds, instruments)
     delivery_births = DeliveryBirths(Births(delivery_pool, deliveries.unconfirmed), origins, notifier)
@@ -70,7 +70,7 @@ def make_engine(
     polled = asyncio.Event()
     leaves, pace = job_pool.may_have_room, Pace(job_pool.started_lately)
     batch_pool = WorkerPool(batch_queue, polled, batch_shares, lease_seconds, instruments, leaves, pace)
-    sweep = _make_sweep(settings, jobs, stores, origins, weights, notifier, instruments)
+    sweep = _make_sweep(settings, jobs, stores, origins, notifier, instruments)
     births = Births(job_pool, jobs.unconfirmed)
     return Engine(job_pool, births, batch_pool, delivery_pool, sweep, notifier, instruments)
 
@@ -80,15 +80,10 @@ def _make_sweep(
     jobs: JobStore,
     stores: Stores,
     origins: Origins,
-    weights: Weights,
     notifier: LocalNotifier,
     instruments: Instruments,
 ) -> Sweep:
     deliveries, retention_ms = stores.deliveries, int(settings.retention_days * DAY_MS)
-
-    async def read_weights() -> Swept:
-        weights.set(await stores.accounts.weights())
-        return Swept()
 
     return Sweep(
         recoveries=(jobs.recover, _counting("deliveries_requeued", deliveries.recover_deliveries)),
@@ -106,7 +101,6 @@ def _make_sweep(
             _counting("responses_pruned", lambda: stores.idempotency.prune(retention_ms)),
             _counting("activity_pruned", lambda: stores.overview.prune(retention_ms)),
             _counting("inbox_pruned", stores.inbox.prune),
-            read_weights,
         ),
         clock_step=ClockWatch(stores.database, instruments.clock, settings.lease_seconds / 4).step,
         notifier=notifier,

@@ -9,6 +9,7 @@ from answerback.conversations.windows import Windows
 from answerback.jobs.kind import Registry
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.retry import ShortRetries
+from answerback.kernel.shares import Weights
 from answerback.llm.limiter import UpstreamLimiter
 from answerback.llm.provider import Provider
 from answerback.relay.kind import MessageKind
@@ -45,12 +46,13 @@ def make_kinds(
     guard: AddressGuard,
     stores: Stores,
     windows: Windows,
+    weights: Weights,
     instruments: Instruments,
     lifetimes: AsyncExitStack,
 ) -> Kinds:
     message = MessageKind(provider, stores.conversations, windows, memory_of(settings), settings.llm_timeout_seconds)
     tokens = CallbackTokens(stores.service_secrets)
-    reviewer = _make_reviewer(settings, provider, guard, tokens, instruments)
+    reviewer = _make_reviewer(settings, provider, guard, tokens, weights, instruments)
     lifetimes.push_async_callback(reviewer.close)
     review = ReviewKind(reviewer, settings.llm_timeout_seconds, settings.review_callback_schedule)
     contexts, timeout = Contexts(stores.responses, stores.conversation_log), settings.llm_timeout_seconds
@@ -72,7 +74,12 @@ def short_retries(settings: Settings) -> ShortRetries:
 
 
 def _make_reviewer(
-    settings: Settings, provider: Provider, guard: AddressGuard, tokens: CallbackTokens, instruments: Instruments
+    settings: Settings,
+    provider: Provider,
+    guard: AddressGuard,
+    tokens: CallbackTokens,
+    weights: Weights,
+    instruments: Instruments,
 ) -> Reviewer:
     if settings.llm_api_url is None:
         fetcher = FileFetcher(guard, OriginPace(instruments.clock.monotonic))
@@ -80,6 +87,8 @@ def _make_reviewer(
     key = settings.llm_api_key.get_secret_value() if settings.llm_api_key else None
     per_minute, concurrency = settings.upstream_requests_per_minute, settings.upstream_concurrency
     factor = settings.tenant_slot_factor
-    limiter = UpstreamLimiter(PushProvider.name, instruments, per_minute, concurrency, slot_factor=factor)
+    limiter = UpstreamLimiter(
+        PushProvider.name, instruments, per_minute, concurrency, slot_factor=factor, weights=weights
+    )
     llm = PushProvider(settings.llm_api_url, key, settings.connection_timeout, limiter, instruments)
     return WebhookReviewer(llm, tokens, settings.public_base_url, settings.llm_callback_timeout_seconds)

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from answerback.accounts.auth import Authenticator
 from answerback.accounts.key_use import KeyUses
+from answerback.accounts.weight_reader import WeightReader
 from answerback.benchmark.results import ResultsFolder
 from answerback.benchmark.retention import Retention
 from answerback.bootstrap.accounts import make_authenticator
@@ -32,6 +33,7 @@ from answerback.jobs.store import JobStore
 from answerback.jobs.submit import Submitter
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.retry import DAY
+from answerback.kernel.shares import Weights
 from answerback.llm.provider import Provider
 from answerback.queue.notifier import Notifier, Topic
 from answerback.queue.notifiers.local import LocalNotifier
@@ -132,21 +134,25 @@ async def build(
     stores = make_stores(process.database)
     sharing = make_sharing(settings, stores, instruments, lifetimes, siblings)
     overview = make_overview(process, stores.overview, lifetimes)
-    provider = opened(upstreams.provider(instruments, overview.providers.health), lifetimes)
+    weights = Weights()
+    provider = opened(upstreams.provider(instruments, overview.providers.health, weights), lifetimes)
     webhooks = make_webhooks(settings, stores, instruments, lifetimes)
-    kinds = make_kinds(settings, provider, webhooks.guard, stores, sharing.windows, instruments, lifetimes)
+    kinds = make_kinds(settings, provider, webhooks.guard, stores, sharing.windows, weights, instruments, lifetimes)
     registry, local = kinds.registry, LocalNotifier()
     jobs = opened(JobStore(process.database, registry, process.backlog), lifetimes)
     await webhooks.secrets.record()
     await jobs.count_open()
     depths = opened(Depths(jobs, instruments.clock), lifetimes)
     key_uses = opened(KeyUses(stores.accounts, instruments.clock), lifetimes)
+    weight_reader = opened(WeightReader(stores.accounts, weights), lifetimes)
     results = _make_results(settings, role)
     retention = opened(Retention(results, settings.retention_days * DAY, instruments.log), lifetimes)
     engine = None
     if role is not Role.API:
         sender, secrets = webhooks.sender, webhooks.secrets
-        engine = make_engine(settings, jobs, stores, registry, sender, secrets, sharing.windows, local, instruments)
+        engine = make_engine(
+            settings, jobs, stores, registry, sender, secrets, sharing.windows, local, weights, instruments
+        )
     notifiers = make_notifiers(settings, local, engine, instruments, siblings, serves=role is not Role.WORKER)
     return Service(
         settings=settings,
@@ -168,7 +174,7 @@ async def build(
         page=make_page(process.metrics, siblings),
         engine=engine,
         notifiers=notifiers,
-        background=(depths, retention, overview.activity, overview.providers, key_uses),
+        background=(depths, retention, overview.activity, overview.providers, key_uses, weight_reader),
     )
 
 

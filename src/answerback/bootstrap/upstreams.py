@@ -7,6 +7,7 @@ from dotenv import dotenv_values
 
 from answerback.kernel.heavy import HeavyWork
 from answerback.kernel.instruments import Instruments
+from answerback.kernel.shares import Weights
 from answerback.llm.health import Health
 from answerback.llm.limiter import LimitedProvider, UpstreamLimiter
 from answerback.llm.mock import MODEL, MockProvider
@@ -46,14 +47,16 @@ class Upstreams:
         routed = (model for steps in self._routes.values() for _, model in steps)
         self.models = frozenset({self.default_model, *routed, REVIEWS})
 
-    def provider(self, instruments: Instruments, health: Health | None = None) -> Provider:
+    def provider(
+        self, instruments: Instruments, health: Health | None = None, weights: Weights | None = None
+    ) -> Provider:
         """The provider that answers every chat request: wrappers around those of the settings, whose calls `health`
-        remembers. The caller closes it."""
-        health = health or Health(instruments.clock)
+        remembers, and tenants share by `weights`. The caller closes it."""
+        health, weights = health or Health(instruments.clock), weights or Weights()
         if self._settings.mock:
             mock = MockProvider(self._settings.mock_delay_seconds)
             return ObservedProvider(mock, self.default_model, instruments, health)
-        made = {name: self._one(name, entry, instruments, health) for name, entry in self._entries.items()}
+        made = {name: self._one(name, entry, instruments, health, weights) for name, entry in self._entries.items()}
         otherwise = next(iter(made.values()))
         if not self._routes:
             return otherwise
@@ -70,7 +73,9 @@ class Upstreams:
             asked.setdefault(of, {})[model] = None
         return {of: tuple(models) for of, models in asked.items()}
 
-    def _one(self, name: str, entry: ProviderEntry, instruments: Instruments, health: Health) -> Provider:
+    def _one(
+        self, name: str, entry: ProviderEntry, instruments: Instruments, health: Health, weights: Weights
+    ) -> Provider:
         provider = OpenAICompatible(
             base_url=entry.base_url,
             api_key=entry.key(),
@@ -85,7 +90,7 @@ class Upstreams:
         per_minute, concurrency = entry.requests_per_minute, entry.concurrency
         factor = self._settings.tenant_slot_factor
         limiter = UpstreamLimiter(
-            provider.name, instruments, per_minute, concurrency, health=health, slot_factor=factor
+            provider.name, instruments, per_minute, concurrency, health=health, slot_factor=factor, weights=weights
         )
         return LimitedProvider(observed, limiter, self.default_model)
 

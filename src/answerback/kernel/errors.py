@@ -42,7 +42,8 @@ class ErrorCode(StrEnum):
     UPSTREAM_TIMEOUT = "upstream_timeout"
     """The provider did not answer within `LLM_TIMEOUT_SECONDS`."""
     UPSTREAM_UNREACHABLE = "upstream_unreachable"
-    """The provider cannot be reached: no address, connection refused, TLS failed."""
+    """The provider cannot be reached: no address, connection refused, TLS failed, or the connection broke before an
+    answer's first word. Asked again first."""
     UPSTREAM_AUTH = "upstream_auth"
     """The provider refuses the service's key, region or address. The operator must act."""
     UPSTREAM_CREDIT = "upstream_credit"

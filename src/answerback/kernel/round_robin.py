@@ -1,4 +1,4 @@
-"""Items of several tenants, taken in turn: one of each tenant that has some, then the next.
+"""Items of several tenants, taken in turn: of each tenant that has some as many as it weighs, then of the next.
 
 A tenant that had none comes before those that had their turn already, so that it waits for nobody's backlog; it is new
 again only once every other has had a turn since, so that asking for little at a time gains nothing. Every step takes
@@ -13,9 +13,13 @@ T = TypeVar("T")
 
 
 class RoundRobin(Generic[T]):
-    """Each tenant's items keep their order. Items are compared by identity or hash, and no two are equal."""
+    """Each tenant's items keep their order. Items are compared by identity or hash, and no two are equal. `weight` is
+    that of a tenant now, 1 at least."""
 
-    def __init__(self) -> None:
+    def __init__(self, weight: Callable[[str], int] = lambda _: 1) -> None:
+        self._weight = weight
+        self._left: dict[str, int] = {}
+        """How many more the tenants whose turn goes on may have in it."""
         self._items: dict[str, OrderedDict[T, None]] = {}
         """Of each tenant that is in one of the two rows, perhaps none."""
         self._new: deque[str] = deque()
@@ -55,8 +59,9 @@ class RoundRobin(Generic[T]):
                 items = self._items[tenant_id]
                 if not items:
                     del self._items[tenant_id]
+                    self._left.pop(tenant_id, None)
                 elif may is None or may(tenant_id):
-                    self._served.append(tenant_id)
+                    self._serve(tenant_id)
                     item, _ = items.popitem(last=False)
                     self._shrink()
                     return tenant_id, item
@@ -64,8 +69,16 @@ class RoundRobin(Generic[T]):
                     row.append(tenant_id)
         return None
 
+    def _serve(self, tenant_id: str) -> None:
+        left = self._left.pop(tenant_id, None) or self._weight(tenant_id)
+        if left > 1:
+            self._left[tenant_id] = left - 1
+            self._served.appendleft(tenant_id)
+        else:
+            self._served.append(tenant_id)
+
     def _shrink(self) -> None:
         self._size -= 1
         if not self._size:
-            for empty in (self._items, self._new, self._served):
+            for empty in (self._items, self._left, self._new, self._served):
                 empty.clear()

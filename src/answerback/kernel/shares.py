@@ -26,6 +26,9 @@ class Weights:
         """Replaces them all. `of` is not changed afterwards: other threads read it."""
         self._of = of
 
+    def of(self, tenant_id: str) -> int:
+        return self._of.get(tenant_id, 1)
+
     def among(self, tenant_ids: Container[str]) -> Sequence[str]:
         return [each for each in self._of if each in tenant_ids]
 
@@ -39,16 +42,21 @@ class Weights:
 
 
 class Shares:
-    """Who holds how many of `capacity` places, some of which are `kept` for others now. `factor` may change at any
-    time."""
+    """Who holds how many of `capacity` places, some of which are `kept` for others now. `factor` is that of all
+    tenants, or says each tenant's now."""
 
     def __init__(
-        self, capacity: int, factor: float, kept: Callable[[], int] = int, weights: Weights | None = None
+        self,
+        capacity: int,
+        factor: float | Callable[[str], float],
+        kept: Callable[[], int] = int,
+        weights: Weights | None = None,
     ) -> None:
         self._capacity = capacity
-        self.factor = factor
+        self._factor = factor
         self._kept = kept
         self._weights = Weights() if weights is None else weights
+        self.weight_of = self._weights.of
         self._held: dict[str, int] = {}
         self.taken = 0
 
@@ -77,7 +85,8 @@ class Shares:
         return min(map(self.allowance, (light, *weighted)))
 
     def _factor_of(self, tenant_id: str) -> float:
-        return self.factor * self._weights.share(tenant_id, self._held)
+        factor = self._factor(tenant_id) if callable(self._factor) else self._factor
+        return factor * self._weights.share(tenant_id, self._held)
 
     def take(self, tenant_id: str, places: int = 1) -> None:
         self._held[tenant_id] = self._held.get(tenant_id, 0) + places
@@ -93,7 +102,7 @@ class Shares:
     def copy(self) -> "Shares":
         """To plan with."""
         kept = self._kept()
-        copied = Shares(self._capacity, self.factor, lambda: kept, self._weights)
+        copied = Shares(self._capacity, self._factor, lambda: kept, self._weights)
         copied._held, copied.taken = self._held.copy(), self.taken
         return copied
 

@@ -12,7 +12,7 @@ class Turns:
 
     def __init__(self, shares: Shares) -> None:
         self._shares = shares
-        self._waiting: RoundRobin[asyncio.Future[None]] = RoundRobin()
+        self._waiting: RoundRobin[asyncio.Future[None]] = RoundRobin(shares.weight_of)
 
     def waiting(self, tenant_id: str) -> int:
         """How many of the tenant wait."""

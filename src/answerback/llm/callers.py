@@ -27,9 +27,10 @@ class Callers:
             while each and each[oldest := next(iter(each))] <= now - LATELY:
                 del each[oldest]
 
-    def factor(self, tenant_id: str, *, queued: bool) -> float:
+    def factor(self, tenant_id: str) -> float:
         """The tenant begins a call only while it has begun fewer than so many times those that are left."""
-        others = _others(self._waited, tenant_id) or (not queued and _others(self._queued, tenant_id))
+        waits = tenant_id in self._waited
+        others = _others(self._waited, tenant_id) or (waits and _others(self._queued, tenant_id))
         return self._slot_factor if others else math.inf
 
 

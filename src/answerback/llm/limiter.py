@@ -10,7 +10,7 @@ from answerback.kernel.errors import ErrorCode
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.provider_error import ProviderError
 from answerback.kernel.retry import RETRY_AFTER_LIMIT
-from answerback.kernel.shares import SLOT_FACTOR, Shares
+from answerback.kernel.shares import SLOT_FACTOR, Shares, Weights
 from answerback.kernel.turns import Turns
 from answerback.llm.callers import Callers
 from answerback.llm.health import Health
@@ -47,9 +47,10 @@ class _Reservations:
     behind its own only, so that none waits for another's backlog. Where two collide, the call that comes second is
     refused and reserves again, at no cost."""
 
-    def __init__(self, monotonic: Callable[[], float], draw: Callable[[], float]) -> None:
+    def __init__(self, monotonic: Callable[[], float], draw: Callable[[], float], weights: Weights) -> None:
         self._monotonic = monotonic
         self._draw = draw
+        self._weights = weights
         self._latest: dict[str, float] = {}
 
     def refusal(self, words: str, tenant_id: str, opens_at: float, spacing: float, *, queued: bool) -> ProviderError:
@@ -64,7 +65,8 @@ class _Reservations:
         """The tenant's next slot, at or after `opens_at`."""
         self._latest = {each: slot for each, slot in self._latest.items() if slot > now}
         before = self._latest.get(tenant_id, float("-inf"))
-        slot = max(opens_at, before + spacing * len(self._latest.keys() | {tenant_id}))
+        all_weigh = sum(map(self._weights.of, self._latest.keys() | {tenant_id}))
+        slot = max(opens_at, before + spacing * all_weigh / self._weights.of(tenant_id))
         if slot - opens_at > RESERVED_AHEAD:
             return opens_at + RESERVED_AHEAD * (0.5 + self._draw() / 2)
         self._latest[tenant_id] = slot
@@ -81,9 +83,9 @@ class _Pause:
 
 
 class UpstreamLimiter:
-    """The room at the upstream `name`: `per_minute` calls in any 60 s and `concurrency` at once (0: as many as
-    come), of which tenants leave some to each other by `slot_factor`, and models that the upstream itself limits for a
-    while, which `health` shows. `draw` is uniform in [0, 1)."""
+    """The room at the upstream `name`: `per_minute` calls in any 60 s and `concurrency` at once (0: as many as come),
+    which tenants share by `weights` and of which they leave some to each other by `slot_factor`; and models that the
+    upstream itself limits for a while, which `health` shows. `draw` is uniform in [0, 1)."""
 
     def __init__(
         self,
@@ -94,6 +96,7 @@ class UpstreamLimiter:
         draw: Callable[[], float] = random.random,
         health: Health | None = None,
         slot_factor: float = SLOT_FACTOR,
+        weights: Weights | None = None,
     ) -> None:
         self._name = name
         self._health = health or Health(instruments.clock)
@@ -103,9 +106,9 @@ class UpstreamLimiter:
         self._callers = Callers(slot_factor)
         self._minute = Minute(per_minute, self._callers) if per_minute else None
         self._concurrency = concurrency
-        self._reserving = partial(_Reservations, self._monotonic, draw)
-        self._places = Shares(concurrency, concurrency)
-        self._turns = Turns(self._places) if concurrency else None
+        weights = weights or Weights()
+        self._reserving = partial(_Reservations, self._monotonic, draw, weights)
+        self._turns = Turns(Shares(concurrency, self._factor, weights=weights)) if concurrency else None
         self._usual_seconds: float | None = None
         self._reservations, self._reserved_places = self._reserving(), self._reserving()
         self._pauses: dict[str, _Pause] = {}
@@ -121,10 +124,8 @@ class UpstreamLimiter:
         """
         self._callers.note(tenant_id, self._monotonic(), queued=queued)
         self._check_rate(model, tenant_id, queued=queued)
-        # The factor of the latest call: places that are given back meanwhile go by it, too.
-        self._places.factor = min(self._callers.factor(tenant_id, queued=queued), self._concurrency)
         if self._turns is not None:
-            # Where it has grown, this call overtakes none that waits.
+            # Where a factor has grown with time, this call overtakes none that waits.
             self._turns.grant()
             if not self._turns.take(tenant_id):
                 await self._wait(self._turns, tenant_id, patience, queued=queued)
@@ -145,7 +146,7 @@ class UpstreamLimiter:
             words = "the upstream limits the rate of calls"
             raise pause.reservations.refusal(words, tenant_id, pause.until, spacing, queued=queued)
         minute = self._minute
-        if minute is not None and (opens_at := minute.opens_at(tenant_id, now, queued=queued)) is not None:
+        if minute is not None and (opens_at := minute.opens_at(tenant_id, now)) is not None:
             words = f"all {self._per_minute} calls a minute that the provider is asked at most are used up"
             raise self._reservations.refusal(words, tenant_id, opens_at, minute.spacing(tenant_id), queued=queued)
 
@@ -161,6 +162,10 @@ class UpstreamLimiter:
         spacing = CONCURRENCY_SPACING * (self._usual_seconds or FIRST_GUESS) / self._concurrency
         opens_at = self._monotonic() + spacing * max(1, turns.tenants)
         raise self._reserved_places.refusal(words, tenant_id, opens_at, spacing, queued=queued)
+
+    def _factor(self, tenant_id: str) -> float:
+        """That of a tenant's places; a finite one for all of them, since a factor is multiplied by nought, too."""
+        return min(self._callers.factor(tenant_id), self._concurrency)
 
     def pause(self, model: str, seconds: float, false_waits: int = 0) -> None:
         """Refuses calls of `model` for this time, a day at most."""

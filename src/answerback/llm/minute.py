@@ -20,10 +20,10 @@ class Minute:
         self._starts: deque[tuple[float, str]] = deque()
         self._begun: Counter[str] = Counter()
 
-    def opens_at(self, tenant_id: str, now: float, *, queued: bool) -> float | None:
+    def opens_at(self, tenant_id: str, now: float) -> float | None:
         """When the tenant may begin its next call, if no other begins one meanwhile; None: now."""
         self._forget(now)
-        factor = self._callers.factor(tenant_id, queued=queued)
+        factor = self._callers.factor(tenant_id)
         left, begun = self._per_minute - len(self._starts), self._begun[tenant_id]
         if left and begun < factor * left:
             return None
@@ -40,7 +40,7 @@ class Minute:
     def spacing(self, tenant_id: str) -> float:
         """Seconds between the slots that queued calls reserve, where they leave to others what is theirs."""
         all_taken = RATE_SPACING * SECONDS / self._per_minute
-        factor = self._callers.factor(tenant_id, queued=True)
+        factor = self._callers.factor(tenant_id)
         return all_taken if factor == math.inf else all_taken * (1 + 1 / factor)
 
     def _forget(self, now: float) -> None:

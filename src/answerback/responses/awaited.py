@@ -88,7 +88,7 @@ class Awaited:
 
     async def _events(self, tenant_id: str, opened: Opened, *, lasting: bool) -> AsyncGenerator[bytes, None]:
         """First nothing, once there is something to send; then the events. `lasting` goes on where nobody reads."""
-        job_id, whole = opened.job_id, False
+        job_id, whole, forgotten = opened.job_id, False, lasting
         try:
             begun = await self._streams.begun(tenant_id, job_id, KEEP_ALIVE_SECONDS)
             ended = await self._store.end(tenant_id, opened.id) if begun is False else None
@@ -100,14 +100,15 @@ class Awaited:
             yield b""
             async with aclosing(self._streams.read(tenant_id, opened)) as events:
                 async for event in events:
-                    if lasting and event.endswith(DONE):
-                        await self._free_key(tenant_id, job_id)
+                    if event.endswith(DONE):
+                        # Before its reader knows: many stop reading there.
+                        whole = forgotten = True
+                        await (self._free_key(tenant_id, job_id) if lasting else self._forget(tenant_id, opened))
                     yield event
-            whole = True
         finally:
-            if not lasting:
-                if not whole:
-                    await self._background.end(tenant_id, job_id)
+            if not (lasting or whole):
+                await self._background.end(tenant_id, job_id)
+            if not forgotten:
                 await self._forget(tenant_id, opened)
 
     async def _free_key(self, tenant_id: str, job_id: str) -> None:
