@@ -50,6 +50,25 @@ async def test_a_background_response_is_made_once(http: aiohttp.ClientSession, l
     assert llm.count(text) == 2
 
 
+@pytest.mark.parametrize("ended", [True, False], ids=["ended", "running"])
+async def test_a_retry_of_what_was_deleted_meanwhile_is_a_new_response(
+    http: aiohttp.ClientSession, sdk: openai.AsyncOpenAI, llm: FakeLLM, ended: bool
+) -> None:
+    text = f"deleted {ended}"
+    llm.on(text, replies.say("Here.") if ended else replies.hang())
+    body = {"model": "fake", "input": text, "background": True}
+    first = await create(http, body, 0)
+    while ended and (await sdk.responses.retrieve(first)).status in ("queued", "in_progress"):
+        continue
+    await sdk.responses.delete(first)
+
+    again = await create(http, body, 1)
+
+    assert again != first
+    assert await create(http, body, 2) == again
+    assert (await sdk.responses.retrieve(again)).id == again
+
+
 async def test_a_kill_before_the_first_try_was_answered_costs_no_second_job(llm: FakeLLM) -> None:
     body = {"model": "fake", "input": "killed", "background": True}
     async with Service(upstream(llm.base_url) | {"LEASE_SECONDS": "2"}) as service:

@@ -59,11 +59,12 @@ class Background:
             # Before what it goes on from is read: that may be deleted by the time a request is repeated.
             request_hash = fingerprint(self._kind.encode(asked), None)
             earlier = await self._submitter.earlier(tenant_id, idempotency_key, request_hash)
+            if earlier is not None:
+                await self._check_kept(tenant_id, ids.response_id(earlier.job_id))
         elif tried is not None:
             request_hash = stored_hash(tried)
-            earlier = await self._submitter.take_earlier(tenant_id, tried)
+            earlier = await self._undeleted(tenant_id, await self._submitter.take_earlier(tenant_id, tried))
         if earlier is not None:
-            await self._check_kept(tenant_id, ids.response_id(earlier.job_id))
             return earlier
         asked = await self._checked(tenant_id, asked)
         key = None if asked.conversation is None else ids.conversation_key(asked.conversation)
@@ -113,6 +114,16 @@ class Background:
         except NotFound:
             words = "the response of this request was deleted; use a new key to ask anew"
             raise ResponseNotStored(words) from None
+
+    async def _undeleted(self, tenant_id: str, earlier: Accepted | None) -> Accepted | None:
+        """None for the job of a response that was deleted: a retry has no key that stands for that one alone."""
+        if earlier is None:
+            return None
+        try:
+            await self._store.find(tenant_id, ids.response_id(earlier.job_id))
+        except NotFound:
+            return None
+        return earlier
 
     async def cancel(self, tenant_id: str, response_id: str) -> dict[str, Json]:
         """The response, unchanged where it has ended. Raises NotFound, InvalidParameter."""
