@@ -76,6 +76,29 @@ def test_a_misspelt_type_is_none_that_openai_runs(kind: str) -> None:
     assert refused.value.field == "tools[1].type"
 
 
+@pytest.mark.parametrize(
+    ("kind", "meant"),
+    [
+        ("web_serch", "web_search"),
+        ("file-search", "file_search"),
+        ("shel", "shell"),
+        ("mcpp", "mcp"),
+        ("webSearch", "web_search"),
+        ("Code_Interpretor", "code_interpreter"),
+    ],
+)
+def test_a_misspelt_type_of_those_that_openai_runs_is_refused(kind: str, meant: str) -> None:
+    tool: Any = {"type": kind}
+
+    for body, param in (
+        ({"input": "hi", "tools": [FIND, tool]}, "tools[1].type"),
+        ({"input": [HI, added(SEND, tool)]}, "input[1].tools[1].type"),
+    ):
+        with pytest.raises(InvalidField, match=f"did you mean '{meant}'") as refused:
+            asked(body)
+        assert refused.value.field == param
+
+
 OF_OPENAI = (
     *("web_search", "web_search_2025_08_26", "web_search_preview", "web_search_preview_2025_03_11", "file_search"),
     *("computer", "computer_use_preview", "mcp", "code_interpreter", "image_generation", "local_shell", "shell"),
@@ -83,7 +106,14 @@ OF_OPENAI = (
 )
 
 
-def test_all_that_openai_runs_are_taken() -> None:
-    request = asked({"input": "hi", "tools": [FIND, *({"type": kind} for kind in OF_OPENAI)]})
+OF_OTHERS = (
+    *("x_search", "web_fetch", "web_search_20250305", "openrouter:web_search", "browser_search", "bash_20250124"),
+    *("tool_search_tool_regex_20251119", "computer_20250124", "mcp_toolset", "code_execution", "memory"),
+)
 
-    assert Toolbox.of(request.parameters).ignored == OF_OPENAI
+
+@pytest.mark.parametrize("kinds", [OF_OPENAI, OF_OTHERS], ids=["OpenAI's", "others'"])
+def test_all_that_a_vendor_runs_are_taken(kinds: tuple[str, ...]) -> None:
+    request = asked({"input": "hi", "tools": [FIND, *({"type": kind} for kind in kinds)]})
+
+    assert Toolbox.of(request.parameters).ignored == kinds

@@ -19,6 +19,14 @@ CLIENT_TOOLS = ("function", "custom", "namespace")
 MISSPELT = 0.7
 """How much a type that is none is like one of these, between 0 and 1."""
 
+HOSTED_TOOLS = (
+    *("web_search", "web_search_preview", "file_search", "code_interpreter", "image_generation", "mcp", "computer"),
+    *("computer_use_preview", "local_shell", "shell", "apply_patch", "tool_search", "programmatic_tool_calling"),
+)
+"""Tools that OpenAI is known to run; a date or another ending may follow each."""
+HOSTED_MISSPELT = 0.85
+"""As `MISSPELT`, of their letters alone: other vendors' types are like them (xAI's `x_search`)."""
+
 OFFERED = "'function', 'custom', 'namespace'"
 
 _TYPES = (
@@ -32,10 +40,24 @@ _TYPES = (
 def check_type(tool: Item, path: str) -> str:
     """The type. Raises InvalidField, also where it can only be misspelt."""
     kind = required_text(tool, "type", path)
-    if kind not in CLIENT_TOOLS and (meant := get_close_matches(kind[:LONGEST_NAME], CLIENT_TOOLS, 1, MISSPELT)):
-        param = f"{path}.type"
-        raise InvalidParameter(param, f"invalid '{param}': did you mean {meant[0]!r}? known are {OFFERED}")
+    if (meant := _meant(kind[:LONGEST_NAME])) is not None:
+        param, known = f"{path}.type", f"{OFFERED}, and those that OpenAI runs"
+        raise InvalidParameter(param, f"invalid '{param}': did you mean {meant!r}? known are {known}")
     return kind
+
+
+def _meant(kind: str) -> str | None:
+    """The type that this one misspells."""
+    if kind in CLIENT_TOOLS or any(kind == each or kind.startswith(f"{each}_") for each in HOSTED_TOOLS):
+        return None
+    if near := get_close_matches(kind, CLIENT_TOOLS, 1, MISSPELT):
+        return near[0]
+    hosted = {_letters(each): each for each in HOSTED_TOOLS}
+    return next((hosted[each] for each in get_close_matches(_letters(kind), hosted, 1, HOSTED_MISSPELT)), None)
+
+
+def _letters(kind: str) -> str:
+    return "".join(filter(str.isalpha, kind)).lower()
 
 
 def added_tools(tools: Sequence[Item], path: str) -> list[Item]:
