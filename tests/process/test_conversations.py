@@ -166,6 +166,30 @@ async def test_a_turn_may_need_what_the_one_before_it_adds(sdk: openai.AsyncOpen
     assert found.status == "completed"
 
 
+async def test_a_turn_may_choose_a_tool_that_the_one_before_it_adds(sdk: openai.AsyncOpenAI, llm: FakeLLM) -> None:
+    go = asyncio.Event()
+    llm.on("brings a tool", replies.hang(go, replies.say("Now.")))
+    turn: Any = {"model": "fake", "conversation": (await sdk.conversations.create()).id, "background": True}
+    tool: Any = {"type": "function", "name": "weather"}
+    tools: Any = {"type": "additional_tools", "role": "developer", "tools": [tool]}
+    await sdk.responses.create(**turn, input=[tools, said("brings a tool")])
+
+    behind = [
+        await sdk.responses.create(**turn, input="and?", tool_choice={**tool, "name": name})
+        for name in ("weather", "other")
+    ]
+    go.set()
+
+    ended = []
+    for each in behind:
+        while (found := await sdk.responses.retrieve(each.id)).status in ("queued", "in_progress"):
+            pass
+        ended.append(found)
+    assert [each.status for each in ended] == ["completed", "failed"]
+    assert ended[1].error is not None
+    assert ended[1].error.message == "invalid 'tool_choice': 'tools' has no function tool 'other'"
+
+
 async def test_a_conversation_that_lost_a_call_says_which_output_to_delete(sdk: openai.AsyncOpenAI) -> None:
     calls: Any = [
         CALL,

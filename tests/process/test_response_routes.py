@@ -282,6 +282,52 @@ async def test_tools_among_the_items_are_offered_to_later_turns(
         assert (await anext(aiter(kept))).type == "additional_tools"
 
 
+FORCED: Any = {"type": "function", "name": "weather"}
+
+
+@pytest.mark.parametrize("background", [False, True], ids=["waited for", "background"])
+@pytest.mark.parametrize("mode", ["chain", "conversation"])
+async def test_tools_of_earlier_turns_can_be_chosen(
+    sdk: openai.AsyncOpenAI, llm: FakeLLM, mode: str, background: bool
+) -> None:
+    tools: Any = {"type": "additional_tools", "role": "developer", "tools": [WEATHER]}
+    conversation: Any = {"conversation": (await sdk.conversations.create()).id} if mode == "conversation" else {}
+    said: Any = [tools, {"role": "user", "content": "first"}]
+    last = await sdk.responses.create(model="fake", input=said, **conversation)
+    choices: list[Any] = [
+        {"tool_choice": "required"},
+        {"tool_choice": FORCED},
+        {"tool_choice": {"type": "allowed_tools", "mode": "required", "tools": [FORCED]}},
+        {"tools": [{"type": "web_search"}]},
+    ]
+
+    for choice in choices:
+        going_on = conversation or {"previous_response_id": last.id}
+        last = await sdk.responses.create(model="fake", input="on", background=background, **choice, **going_on)
+        while last.status in ("queued", "in_progress"):
+            last = await sdk.responses.retrieve(last.id)
+        assert (last.status, last.error) == ("completed", None)
+        assert [each["function"]["name"] for each in llm.calls[-1].body["tools"]] == ["weather"]
+
+
+@pytest.mark.parametrize("more", [{}, {"stream": True}, {"background": True}])
+@pytest.mark.parametrize("mode", ["chain", "conversation"])
+async def test_tools_that_no_turn_offers_cannot_be_chosen(sdk: openai.AsyncOpenAI, mode: str, more: Any) -> None:
+    conversation: Any = {"conversation": (await sdk.conversations.create()).id} if mode == "conversation" else {}
+    first = await sdk.responses.create(model="fake", input="first", **conversation)
+    going_on = conversation or {"previous_response_id": first.id}
+    choices: list[tuple[Any, str, str]] = [
+        ({"tool_choice": "required"}, "tool_choice", "invalid_value"),
+        ({"tool_choice": FORCED}, "tool_choice", "invalid_value"),
+        ({"tools": [{"type": "web_search"}]}, "tools[0].type", "unsupported_value"),
+    ]
+
+    for choice, param, code in choices:
+        with pytest.raises(openai.BadRequestError) as refused:
+            await sdk.responses.create(model="fake", input="on", **choice, **more, **going_on)
+        assert (refused.value.param, refused.value.code) == (param, code)
+
+
 @pytest.mark.parametrize("stream", [False, True])
 async def test_what_the_model_does_not_know_is_left_out_and_named(
     http: aiohttp.ClientSession, llm: FakeLLM, stream: bool

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from answerback.http.openai_errors import UnsupportedValue
 from answerback.kernel.errors import InvalidField
 from answerback.responses.model import Asked
 from answerback.responses.request import asked
@@ -42,6 +43,23 @@ def test_one_of_them_can_be_forced() -> None:
     request = asked({"input": [HI, added(SEND)], "tool_choice": {"type": "function", "name": "send"}})
 
     assert Toolbox.of(request.parameters, request.input).choice["function"] == {"name": "send"}
+
+
+@pytest.mark.parametrize("kind", ["web_search", "mcp"])
+def test_alone_one_that_openai_runs_is_refused(kind: str) -> None:
+    with pytest.raises(UnsupportedValue) as refused:
+        asked({"input": [HI, added({"type": kind})]})
+
+    assert refused.value.field == "input"
+    assert asked({"input": [HI, added({"type": kind})], "tools": [FIND]}), "a tool remains"
+
+
+def test_what_was_left_out_of_an_earlier_turn_does_not_refuse_a_later_one() -> None:
+    before = asked({"input": [HI, added({"type": "web_search"})], "tools": [FIND]}).input
+
+    later = asked({"input": "hi", "previous_response_id": "resp_" + "0" * 32})
+
+    assert Toolbox.in_context(later, [*before, *later.input]).ignored == ("web_search",)
 
 
 def test_those_that_openai_runs_are_left_out() -> None:

@@ -65,7 +65,8 @@ class ErrorCode(StrEnum):
     after them."""
     CONTEXT_GONE = "context_gone"
     """Responses: what this one goes on from (a response, a conversation) was deleted before it was answered, leaves a
-    call without its output, or is too long (`upstream_code` is then `context_length_exceeded`)."""
+    call without its output, does not offer the tool that is chosen, or is too long (`upstream_code` is then
+    `context_length_exceeded`)."""
     POISONED = "poisoned"
     """The workers that ran the job stopped three times within 72 hours, the last time while no other such job ran."""
     EXPIRED = "expired"

@@ -9,7 +9,7 @@ from contextlib import aclosing
 from starlette.responses import Response
 
 from answerback.accounts.model import Caller
-from answerback.http.openai_errors import InvalidParameter
+from answerback.http.openai_errors import InvalidParameter, UnsupportedValue
 from answerback.http.sse import DONE, KEEP_ALIVE_SECONDS
 from answerback.jobs.kind import JobState
 from answerback.jobs.moves import JobMoves
@@ -137,7 +137,8 @@ def _error_of(found: StoredResponse) -> Exception:
     if code is ErrorCode.CANCELLED:
         return Conflict("the response was cancelled before it was answered")
     if code is ErrorCode.CONTEXT_GONE:
-        refusal = ChainTooLong if failure.upstream_code == ChainTooLong.code else InvalidParameter
+        named = {each.code: each for each in (ChainTooLong, UnsupportedValue)}
+        refusal = named.get(failure.upstream_code or "", InvalidParameter)
         return refusal(failure.param or "conversation", failure.message)
     status = failure.status or STATUSES.get(code)
     if failure.upstream_code == "model_not_found":

@@ -92,7 +92,7 @@ class Background:
                 raise NotFound(gone.message, "conversation") from None
         resolved, items = await self._contexts.resolve(tenant_id, asked)
         if conversation is None:
-            Opening(resolved, items, Toolbox.of(asked.parameters, items))
+            Opening(resolved, items, Toolbox.in_context(resolved, items))
         elif asked.background:
             await self._check_turn(tenant_id, conversation, resolved)
         return resolved
@@ -102,7 +102,7 @@ class Background:
         if not conversation.pending:
             before = await self._log.all(tenant_id, conversation.id, shortened=asked.shortened)
             items = [*before, *asked.input]
-            Opening(asked, items, Toolbox.of(asked.parameters, items))
+            Opening(asked, items, Toolbox.in_context(asked, items))
         elif are_paired(asked.input):
             # What stands before this input is known once its turn has come; but nobody can have the output of a call
             # that is still to be made.

@@ -7,11 +7,9 @@ from dataclasses import replace
 from answerback.kernel.errors import InvalidField, NotFound
 from answerback.responses.conversation_store import ConversationLog
 from answerback.responses.history import from_a_turn_on
-from answerback.responses.model import Asked, Item
+from answerback.responses.model import REFERENCE, Asked, Item
 from answerback.responses.store import ResponseStore
 from answerback.responses.stored import Place, StoredResponse
-
-REFERENCE = "item_reference"
 
 
 class ConversationGone(InvalidField):

@@ -57,7 +57,7 @@ class Responder:
         """The response, whole or as a stream. Raises PreviousResponseNotFound, ChainTooLong, NotFound, UnansweredCall,
         ProviderError."""
         asked, items = await self._contexts.resolve(caller.tenant_id, asked)
-        toolbox = Toolbox.of(asked.parameters, items)
+        toolbox = Toolbox.in_context(asked, items)
         opening = Opening(asked, items, toolbox)
         created_at = self._instruments.clock.now()
         response_id = ids.response_id(new_id(ids.JOB, created_at))

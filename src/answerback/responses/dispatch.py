@@ -69,7 +69,7 @@ class Dispatcher:
             response = json_response(whole)
         if not created:
             response.headers.update(REPLAYED)
-        name_ignored(response, Toolbox.of(asked.parameters, asked.input))
+        name_ignored(response, Toolbox.to_show(asked.parameters, asked.input))
         return response
 
 

@@ -5,6 +5,7 @@ import time
 from collections.abc import Awaitable, Mapping
 from dataclasses import replace
 
+from answerback.http.openai_errors import UnsupportedValue
 from answerback.jobs.deadline import named_deadline
 from answerback.jobs.events import JobEvents
 from answerback.jobs.kind import Claimed, Description, Effects, Ending, Event, Job, JobState, Queue
@@ -71,9 +72,9 @@ class ResponseKind:
         asked = claim.job.args
         try:
             items = await persist(lambda: self._contexts.items(claim.tenant_id, asked, _place(claim.job)))
-            toolbox = Toolbox.of(asked.parameters, items)
+            toolbox = Toolbox.in_context(asked, items)
             opening = Opening(asked, items, toolbox)
-        except ChainTooLong as refusal:
+        except (ChainTooLong, UnsupportedValue) as refusal:
             return Failed(Failure(ErrorCode.CONTEXT_GONE, refusal.message, refusal.field, refusal.code))
         except InvalidField as refusal:
             return Failed(Failure(ErrorCode.CONTEXT_GONE, refusal.message, refusal.field))

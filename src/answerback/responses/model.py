@@ -13,6 +13,8 @@ response's and their place (`ids.py`)."""
 
 ADDITIONAL_TOOLS = "additional_tools"
 """The type of an item that offers tools from where it stands on."""
+REFERENCE = "item_reference"
+"""The type of an item that stands for a stored one."""
 
 Includable = Literal[
     "reasoning.encrypted_content",

@@ -1,6 +1,6 @@
 """The request for a response: its parameters, each named if it is wrong."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal, Required
 
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
@@ -19,7 +19,7 @@ from answerback.kernel.json import Json
 from answerback.llm.model import name
 from answerback.responses import ids
 from answerback.responses.items import items_of
-from answerback.responses.model import Asked, Includable
+from answerback.responses.model import REFERENCE, Asked, Includable, Item
 from answerback.responses.tool_shapes import check_type
 from answerback.responses.tools import Toolbox
 
@@ -187,8 +187,17 @@ def asked(body: Mapping[str, Json]) -> Asked:
         for index, tool in enumerate(tools):
             check_type(tool, f"tools[{index}]")
         parameters["tools"] = tools
-    Toolbox.of(parameters, given.items)
+    _check_tools(parameters, given.items)
     return Asked(parameters, given.items)
+
+
+def _check_tools(parameters: Mapping[str, Json], items: Sequence[Item]) -> None:
+    """Their choice as well, unless tools may stand in what is still to be read."""
+    goes_on = "previous_response_id" in parameters or "conversation" in parameters
+    if goes_on or any(item["type"] == REFERENCE for item in items):
+        Toolbox.to_show(parameters, items)
+    else:
+        Toolbox.of(parameters, items)
 
 
 def _conversation(body: Mapping[str, Json]) -> str | None:

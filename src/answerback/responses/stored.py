@@ -92,7 +92,7 @@ class Opened:
 
     def opening(self, default_model: str, status: str) -> dict[str, Json]:
         """The response as it was before its answer."""
-        toolbox = Toolbox.of(self.asked.parameters, self.asked.input)
+        toolbox = Toolbox.to_show(self.asked.parameters, self.asked.input)
         at = Progress(self.id, self.created_at, self.asked.model or default_model, status, toolbox=toolbox)
         return response_body(self.asked, at, stored=self.asked.stored)
 
@@ -136,7 +136,7 @@ class StoredResponse(Opened):
             reason=result.get("reason"),
             error=None if failure is None else _error_of(failure),
             completed_at=self.finished_at if self.state is JobState.COMPLETED else None,
-            toolbox=Toolbox.of(self.asked.parameters, self.asked.input),
+            toolbox=Toolbox.to_show(self.asked.parameters, self.asked.input),
         )
 
 

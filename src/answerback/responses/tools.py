@@ -9,7 +9,7 @@ from answerback.http.openai_errors import InvalidParameter, UnsupportedValue
 from answerback.kernel.errors import InvalidField
 from answerback.kernel.json import Json
 from answerback.responses.fields import required_text
-from answerback.responses.model import ADDITIONAL_TOOLS, Item
+from answerback.responses.model import ADDITIONAL_TOOLS, Asked, Item
 from answerback.responses.tool_shapes import CLIENT_TOOLS, LONGEST_NAME, OFFERED, echoed, members
 
 MOST_FUNCTIONS = 1024
@@ -44,25 +44,33 @@ class Toolbox:
     by_function: Mapping[str, Tool] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, parameters: Mapping[str, Json], items: Iterable[Item] = ()) -> "Toolbox":
-        """Those of the request, and of all items that the model is to read: where these repeat a name, the newest of
-        them counts. Raises InvalidField, which names the tool."""
-        given: Sequence[Item] = parameters.get("tools", ())
-        added = [tool for item in items if item["type"] == ADDITIONAL_TOOLS for tool in item["tools"]]
-        if not given and not added and "tool_choice" not in parameters:
+    def of(cls, parameters: Mapping[str, Json], own: Sequence[Item] = (), before: Sequence[Item] = ()) -> "Toolbox":
+        """Those of the request, and of all items that the model is to read, its own and those `before`: where these
+        repeat a name, the newest of them counts. Raises InvalidField, which names the tool."""
+        offered = _Offered.of(parameters, [*before, *own])
+        if offered is None:
             return NO_TOOLS
-        offered = _Offered()
-        for index, tool in enumerate(given):
-            offered.add(tool, f"tools[{index}]")
-        refused = next(iter(offered.hosted.items()), None)
-        offered.add_all(added)
         functions, hosted = offered.functions, offered.hosted
-        if refused is not None and not functions:
+        if not functions and (refused := _first_hosted(parameters, own)) is not None:
             raise _not_offered(*refused)
         choice, allowed = _choice(parameters.get("tool_choice"), offered.tools, hosted)
         called = [each for named, each in functions.items() if allowed is None or named in allowed]
-        shown = [echoed(tool) for tool in given if tool["type"] in CLIENT_TOOLS]
-        return cls(called, shown, tuple(hosted), choice if called else None, offered.tools)
+        return cls(called, _shown(parameters), tuple(hosted), choice if called else None, offered.tools)
+
+    @classmethod
+    def in_context(cls, asked: Asked, items: Sequence[Item]) -> "Toolbox":
+        """As `of`, where the items end with those of the request. Raises InvalidField."""
+        return cls.of(asked.parameters, asked.input, items[: len(items) - len(asked.input)])
+
+    @classmethod
+    def to_show(cls, parameters: Mapping[str, Json], own: Sequence[Item]) -> "Toolbox":
+        """As far as the request alone says it: what it goes on from may offer the tools that it chooses. Raises
+        InvalidField for what is wrong in any context."""
+        offered = _Offered.of(parameters, own)
+        if offered is None:
+            return NO_TOOLS
+        _check_form(parameters.get("tool_choice"), offered.hosted)
+        return cls(echoed=_shown(parameters), ignored=tuple(offered.hosted))
 
     def tool(self, function: str) -> Tool:
         """What the function stands for; models also call what nobody offered."""
@@ -72,6 +80,21 @@ class Toolbox:
 NO_TOOLS = Toolbox()
 
 
+def _tools_in(items: Iterable[Item]) -> Iterator[Item]:
+    return (tool for item in items if item["type"] == ADDITIONAL_TOOLS for tool in item["tools"])
+
+
+def _shown(parameters: Mapping[str, Json]) -> Sequence[Item]:
+    return [echoed(tool) for tool in parameters.get("tools", ()) if tool["type"] in CLIENT_TOOLS]
+
+
+def _first_hosted(parameters: Mapping[str, Json], own: Sequence[Item]) -> tuple[str, str] | None:
+    """The type of a tool that OpenAI runs, and the parameter that asks for it."""
+    named = [(tool, f"tools[{index}].type") for index, tool in enumerate(parameters.get("tools", ()))]
+    asked_for = (*named, *((tool, "input") for tool in _tools_in(own)))
+    return next(((tool["type"], param) for tool, param in asked_for if tool["type"] not in CLIENT_TOOLS), None)
+
+
 class _Offered:
     """Functions by their names, what each stands for, and the tools that OpenAI runs: the parameter of each type."""
 
@@ -79,6 +102,19 @@ class _Offered:
         self.functions: dict[str, Item] = {}
         self.tools: dict[str, Tool] = {}
         self.hosted: dict[str, str] = {}
+
+    @classmethod
+    def of(cls, parameters: Mapping[str, Json], items: Iterable[Item]) -> "_Offered | None":
+        """None where there are no tools and no choice among them. Raises InvalidField."""
+        given: Sequence[Item] = parameters.get("tools", ())
+        added = list(_tools_in(items))
+        if not given and not added and "tool_choice" not in parameters:
+            return None
+        offered = cls()
+        for index, tool in enumerate(given):
+            offered.add(tool, f"tools[{index}]")
+        offered.add_all(added)
+        return offered
 
     def add(self, tool: Item, path: str) -> None:
         """Raises InvalidField, also for a name that there is already."""
@@ -141,22 +177,32 @@ def _with_grammar(description: str | None, form: Item | None) -> str | None:
 
 def _choice(given: Json, tools: Mapping[str, Tool], hosted: Mapping[str, str]) -> tuple[Json, frozenset[str] | None]:
     """`tool_choice` as chat completions take it, and the functions that it allows, None for all."""
+    _check_form(given, hosted)
     match given:
         case "required" if not tools:
             raise InvalidParameter("tool_choice", "invalid 'tool_choice': 'required' needs a tool in 'tools'")
-        case None | "auto" | "none" | "required":
-            return given, None
-        case {"type": "function" | "custom" as kind, "name": str()}:
-            return {"type": "function", "function": {"name": _find(tools, kind, given, "tool_choice")}}, None
-        case {"type": "allowed_tools", "mode": "auto" | "required" as mode, "tools": list(allowed)}:
+        case {"type": "allowed_tools", "mode": mode, "tools": allowed}:
             named = [
                 _find(tools, str(each.get("type")), each, f"tool_choice.tools[{index}]")
-                for index, each in enumerate(_objects(allowed))
+                for index, each in enumerate(allowed)
                 if str(each.get("type")) not in hosted
             ]
             if mode == "required" and not named:
                 raise _nothing_allowed(allowed, hosted)
             return mode, frozenset(named)
+        case {"type": kind}:
+            return {"type": "function", "function": {"name": _find(tools, kind, given, "tool_choice")}}, None
+        case _:
+            return given, None
+
+
+def _check_form(given: Json, hosted: Mapping[str, str]) -> None:
+    """Refuses a `tool_choice` that no tool of the client could make right."""
+    match given:
+        case None | "auto" | "none" | "required" | {"type": "function" | "custom", "name": str()}:
+            return
+        case {"type": "allowed_tools", "mode": "auto" | "required", "tools": list(allowed)}:
+            _check_objects(allowed)
         case {"type": str(kind)} if kind in hosted:
             raise _not_offered(kind, hosted[kind])
         case {"type": str(kind)} if kind not in (*CLIENT_TOOLS, "allowed_tools"):
@@ -174,12 +220,11 @@ def _nothing_allowed(allowed: Sequence[Item], hosted: Mapping[str, str]) -> Inva
     return InvalidParameter("tool_choice.tools", "invalid 'tool_choice.tools': must name a tool that can be called")
 
 
-def _objects(given: Iterable[Json]) -> Iterator[Item]:
+def _check_objects(given: Iterable[Json]) -> None:
     for index, each in enumerate(given):
         if not isinstance(each, dict):
             path = f"tool_choice.tools[{index}]"
             raise InvalidParameter(path, f"invalid '{path}': must be an object")
-        yield each
 
 
 def _find(tools: Mapping[str, Tool], kind: str, wanted: Item, path: str) -> str:
