@@ -48,7 +48,17 @@ NESTED = (
     [{"function": {}}],
 )
 VALUES = st.sampled_from([*SIMPLE, *NESTED])
-OTHER_FIELDS = ("error", "tool_calls", "function_call", "x_groq", "usage", "text", "native_finish_reason", "reasoning")
+OTHER_FIELDS = (
+    "error",
+    "status",
+    "tool_calls",
+    "function_call",
+    "x_groq",
+    "usage",
+    "text",
+    "native_finish_reason",
+    "reasoning",
+)
 
 
 def places(document: Json) -> Iterator[Any]:

@@ -24,7 +24,8 @@ from answerback.llm.answers.sse import Event, EventParser, EventTooLarge
 from answerback.llm.answers.tool_calls import calls_tools
 from answerback.llm.answers.usage_fields import usage_of
 from answerback.llm.errors.error_bodies import read_error
-from answerback.llm.errors.failures import error_in, error_in_body
+from answerback.llm.errors.failures import error_in_body
+from answerback.llm.errors.in_answers import error_in
 from answerback.llm.model import Chunk, Expected, Usage
 from answerback.llm.transport import MAX_RESPONSE_BYTES, READ_BYTES
 
@@ -172,7 +173,7 @@ class ChunkReader:
         document = without_blank_error(document)
         if (error := error_in(document)) is not None:
             raise error_in_body(error, self._now())
-        document = completions.without_nulls(document)
+        document = completions.without_nulls(completions.cut_if_incomplete(document))
         usage, choices = usage_of(document), document.get("choices")
         self.counted = self.counted or usage is not None
         if not choices and not isinstance(choices, list) and usage is None:

@@ -46,6 +46,23 @@ def without_nulls(document: dict[str, Json]) -> dict[str, Json]:
     return Mended({**document, "choices": [choice for choice in choices if choice is not None] or None})
 
 
+def cut_if_incomplete(document: dict[str, Json]) -> dict[str, Json]:
+    """The document, where a choice that is shown as done ends as the `incomplete_details` of OpenAI's responses say
+    beside it."""
+    details, choices = document.get("incomplete_details"), document.get("choices")
+    if document.get("status") != "incomplete" or not isinstance(details, dict) or not isinstance(choices, list):
+        return document
+    own = details.get("reason")
+    if classify(own) not in (Finish.CUT, Finish.FILTERED):
+        return document
+    return Mended({**document, "choices": [_ended(choice, own) for choice in choices]})
+
+
+def _ended(choice: Json, own: Json) -> Json:
+    done = isinstance(choice, dict) and classify(reason_of(choice)) in (Finish.DONE, Finish.TOOLS, Finish.UNKNOWN)
+    return {**choice, "finish_reason": own} if done else choice
+
+
 def check(choice: Mapping[str, Json]) -> None:
     """Raises ProviderError unless the choice is an answer: it says why it ends, and has text, tool calls or one of the
     fields of `WITHOUT_TEXT`, or was ended by a limit or a filter. Tool calls that name no tool are no answer."""

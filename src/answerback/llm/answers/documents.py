@@ -22,6 +22,7 @@ from answerback.llm.answers.sse import first_data
 from answerback.llm.answers.streams import chunks, in_turn
 from answerback.llm.errors.error_bodies import read_error
 from answerback.llm.errors.failures import error_in_body, read_document
+from answerback.llm.errors.in_answers import error_beside
 from answerback.llm.model import Expected
 from answerback.llm.transport import OpenResponse
 
@@ -54,8 +55,10 @@ async def _read_document(
     if is_plain(document):
         return body.removeprefix(BOM_UTF8), document
     if isinstance(document, dict):
-        document = completions.without_nulls(without_blank_error(document))
+        document = completions.cut_if_incomplete(completions.without_nulls(without_blank_error(document)))
     if isinstance(document, dict) and document.get("choices") and not document.get("error"):
+        if (error := error_beside(document)) is not None:
+            raise error_in_body(error, now(), response.headers)
         return _conforming(body, document, expected, now)
     if good and not isinstance(document, dict):
         reader, assembly = ChunkReader(now, expected), Assembly(asked=expected.choices)

@@ -7,6 +7,7 @@ from answerback.kernel.json import Json
 from answerback.llm.answers.finish_reasons import OPENAI_WORDS, reason_of
 from answerback.llm.answers.heads import COMPLETION, TIERS
 from answerback.llm.answers.usage_fields import DETAILS, LARGEST_COUNT
+from answerback.llm.errors.in_answers import BESIDE_CHOICES
 
 COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 
@@ -14,7 +15,7 @@ COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 def is_plain(document: Json) -> TypeGuard[dict[str, Json]]:
     """Whether a decoded body is such a completion: it holds an answer, and OpenAI's clients can read every part of it.
     False wherever a closer look is needed."""
-    if type(document) is not dict or document.get("error"):
+    if type(document) is not dict or document.get("error") or not BESIDE_CHOICES.isdisjoint(document):
         return False
     # A pattern such as `[dict(choice)]` takes longer than all the rest: it looks for a `__match_args__` of `dict`.
     choices = document.get("choices")

@@ -13,13 +13,11 @@ from answerback.kernel.errors import ErrorCode
 from answerback.kernel.json import Json
 from answerback.kernel.provider_error import ProviderError
 from answerback.kernel.waits import clock_of, parse_retry_after, sane, wait_in_text
-from answerback.llm.answers import finish_reasons
-from answerback.llm.answers.blank_errors import is_error
 from answerback.llm.answers.completions import invalid
-from answerback.llm.answers.finish_reasons import Finish
 from answerback.llm.answers.odd_json import decode
 from answerback.llm.errors.dialects import LONGEST_SENTENCE, WORDS, classify
 from answerback.llm.errors.error_bodies import ErrorBody, read_error
+from answerback.llm.errors.in_answers import STATUS_NUMBER, error_in
 from answerback.llm.errors.meaning import NO_STATUS, Meaning, Row
 from answerback.llm.errors.rate_headers import reset, resets_of_kinds
 from answerback.llm.errors.sentences import OF_DAYS
@@ -39,13 +37,6 @@ QUOTA_OF_DAYS_WAIT = 300.0
 
 _DAYS = re.compile(OF_DAYS, re.IGNORECASE)
 _NUMBER = re.compile(r"[0-9]{1,11}(\.[0-9]{1,9})?")
-_STATUS_NUMBER = re.compile(r"[45][0-9]{2}", re.ASCII)
-
-LONGEST_STATE = 20
-"""In characters: what is longer is a sentence."""
-
-_SENTENCES = ("detail", "errorMessage", "error_message", "error_msg", "errmsg", "error_description")
-"""Fields of errors alone, on the top of a document."""
 
 _STATUS_OF = {
     Meaning.AUTH: 401,
@@ -83,49 +74,10 @@ def error_in_body(error: Json, now: int, headers: Mapping[str, str] | None = Non
     return _failure(_status_in(error), headers or {}, read_error(error or {}), now)
 
 
-def error_in(document: Json) -> Json:
-    """The error in a 200's body; None where there is none. Some upstreams report one without an `error`: vLLM
-    (`object`), MiniMax (`base_resp`), Cloudflare (`success`, `errors`), Zhipu (`code`, `msg`), Baidu (`error_code`)."""
-    if isinstance(document, list) and len(document) == 1:
-        # Google puts a list around its errors.
-        document = document[0] if isinstance(document[0], dict) and "error" in document[0] else None
-    if not isinstance(document, dict):
-        return None
-    if document.get("error"):
-        return document["error"]
-    if document.get("choices"):
-        return None
-    reported = document.get("base_resp")
-    refused = isinstance(reported, dict) and reported.get("status_code") not in (0, None)
-    refused = refused or document.get("object") == "error" or document.get("success") is False
-    refused = refused or any(document.get(name) in ("error", "failed") for name in ("type", "status", "event"))
-    coded = "code" in document and (document["code"] is None or is_error(document["code"]))
-    named = coded and ("message" in document or "msg" in document)
-    listed = document.get("errors") or document.get("error_code")
-    return document if refused or named or listed or _is_sentence(document) else None
-
-
-def _is_sentence(document: Mapping[str, Json]) -> bool:
-    """Whether it is what frameworks and gateways say in place of an answer: FastAPI's `detail`, AWS' `message` alone, a
-    status beside any (RFC 9457)."""
-    if any(is_error(document.get(name)) for name in _SENTENCES):
-        return True
-    if any(_STATUS_NUMBER.fullmatch(str(document.get(name))) for name in ("status", "statusCode", "status_code")):
-        return True
-    return bool(document) and document.keys() <= {"message", "msg"} and any(map(_says_trouble, document.values()))
-
-
-def _says_trouble(message: Json) -> bool:
-    """Whether a message alone is more than how far a gateway is: `completed`, `processing`."""
-    if not isinstance(message, str) or not is_error(message):
-        return False
-    return len(message) > LONGEST_STATE or finish_reasons.classify(message) not in (Finish.DONE, Finish.NONE)
-
-
 def _status_in(error: Json) -> int:
     for name in ("code", "status", "status_code"):
         value = error.get(name) if isinstance(error, dict) else None
-        if isinstance(value, int | str) and not isinstance(value, bool) and _STATUS_NUMBER.fullmatch(str(value)[:4]):
+        if isinstance(value, int | str) and not isinstance(value, bool) and STATUS_NUMBER.fullmatch(str(value)[:4]):
             return int(value)
     return NO_STATUS
 
