@@ -1,16 +1,18 @@
-"""What a claim costs does not depend on how much waits: SQLite's instructions and PostgreSQL's rows are counted, since
-times depend on what else the machine does."""
+"""What a claim and a request that is sent again cost does not depend on how much waits or has ended: SQLite's
+instructions and PostgreSQL's rows are counted, since times depend on what else the machine does."""
 
 from collections.abc import Generator
 
 import pytest
 from sqlalchemy import column, text
 
-from answerback.database.operation import Operation, Query, Rows, Statement, Transaction
+from answerback.database.operation import Begin, Operation, Query, Rows, Statement, Transaction
 from answerback.database.sqlite_driver import Driver
 from answerback.database.tables import jobs
 from answerback.jobs import claim as claiming
+from answerback.jobs import repeat
 from answerback.jobs.kind import Queue
+from answerback.jobs.model import Tried
 from answerback.kernel.shares import Shares
 from answerback.testing.clock import FakeClock
 from builders import LEASE, accept, raw, roomy
@@ -27,8 +29,8 @@ ROWS_READ = Statement(
 )
 
 
-async def add_jobs(database: Database, state: str, numbers: range) -> None:
-    """Copies of the job there is, each the next tenant's."""
+async def add_jobs(database: Database, state: str, numbers: range, **others: str) -> None:
+    """Copies of the job there is, each the next tenant's, with `others` of its columns."""
     first, last = numbers[0], numbers[-1]
     source = (
         f"WITH RECURSIVE n(n) AS (SELECT {first} UNION ALL SELECT n + 1 FROM n WHERE n < {last}) SELECT n FROM n"
@@ -36,7 +38,8 @@ async def add_jobs(database: Database, state: str, numbers: range) -> None:
         else f"SELECT generate_series({first}, {last}) AS n"
     )
     copied = {each.name: f"jobs.{each.name}" for each in jobs.c}
-    copied |= {"id": "'msg_copy_' || n", "tenant_id": f"'tenant-' || n % {TENANTS}", "state": f"'{state}'", "rank": "n"}
+    copied |= {"id": "'msg_copy_' || n", "tenant_id": f"'tenant-' || (n % {TENANTS})", "state": f"'{state}'"}
+    copied |= {"rank": "n", **others}
     await database.execute(
         f"""INSERT INTO jobs ({", ".join(copied)}) SELECT {", ".join(copied.values())}
             FROM jobs, ({source}) AS numbers WHERE jobs.id NOT LIKE 'msg_copy_%'"""
@@ -47,21 +50,21 @@ def claim(tx: Transaction, stores: Stores, shares: Shares) -> Operation[object]:
     return claiming.claim(tx, stores.kinds, Queue.INTERACTIVE, "worker", LIMIT, LEASE, (), shares.copy(), None)
 
 
-async def cost(database: Database, stores: Stores, clock: FakeClock, shares: Shares) -> int:
+async def cost(database: Database, stores: Stores, clock: FakeClock, begin: Begin[object]) -> int:
     if isinstance(database, SqliteDatabase):
-        return instructions(database, stores, clock, shares)
+        return instructions(database, clock, begin)
 
     def counted(tx: Transaction) -> Generator[Query, Rows, int]:
         (before,) = yield ROWS_READ()
-        yield from claim(tx, stores, shares)
+        yield from begin(tx)
         (after,) = yield ROWS_READ()
         return int(after.read - before.read)
 
     return await stores.database.write.run(counted)
 
 
-def instructions(database: SqliteDatabase, stores: Stores, clock: FakeClock, shares: Shares) -> int:
-    """Of a claim that is undone."""
+def instructions(database: SqliteDatabase, clock: FakeClock, begin: Begin[object]) -> int:
+    """Of an operation that is undone."""
     count = 0
 
     def step() -> int:
@@ -72,7 +75,7 @@ def instructions(database: SqliteDatabase, stores: Stores, clock: FakeClock, sha
     with raw(database.path) as connection:
         connection.execute("BEGIN IMMEDIATE")
         connection.set_progress_handler(step, 1)
-        Driver().run(connection, claim(Transaction(clock.now(), clock.now()), stores, shares))
+        Driver().run(connection, begin(Transaction(clock.now(), clock.now())))
         connection.set_progress_handler(None, 1)
         connection.execute("ROLLBACK")
     return count
@@ -85,6 +88,12 @@ def at_their_share() -> Shares:
     return shares
 
 
+async def forget_statistics(database: Database) -> None:
+    """PostgreSQL then has those of an emptier hour."""
+    if isinstance(database, PostgresDatabase):
+        await database.execute("UPDATE pg_class SET reltuples = 1, relpages = 4000 WHERE relname ~ '^jobs'")
+
+
 @pytest.mark.parametrize(
     ("state", "shares"),
     [("queued", roomy()), ("queued", at_their_share()), ("scheduled", roomy())],
@@ -93,14 +102,30 @@ def at_their_share() -> Shares:
 async def test_a_claim_costs_as_much_whatever_waits(
     stores: Stores, database: Database, clock: FakeClock, state: str, shares: Shares
 ) -> None:
+    def one_claim(tx: Transaction) -> Operation[object]:
+        return claim(tx, stores, shares)
+
     await accept(stores, session=None)
     await add_jobs(database, state, range(FEW))
-    beside_few = await cost(database, stores, clock, shares)
+    beside_few = await cost(database, stores, clock, one_claim)
     await add_jobs(database, state, range(FEW, MANY))
-    if isinstance(database, PostgresDatabase):
-        # With the statistics of an emptier hour.
-        await database.execute("UPDATE pg_class SET reltuples = 1, relpages = 4000 WHERE relname ~ '^jobs'")
+    await forget_statistics(database)
 
-    beside_many = await cost(database, stores, clock, shares)
+    beside_many = await cost(database, stores, clock, one_claim)
 
     assert 0 < beside_many <= 1.2 * beside_few
+
+
+async def test_a_request_sent_again_costs_as_much_however_many_equal_ones_have_ended(
+    stores: Stores, database: Database, clock: FakeClock
+) -> None:
+    def sent_again(tx: Transaction) -> Operation[object]:
+        return repeat.take_earlier(tx, "tenant-1", Tried("h", 1))
+
+    await accept(stores, session=None, request_hash=repeat.stored_hash(Tried("h", 0)))
+    await add_jobs(database, "completed", range(FEW), finished_at="1000 + n")
+    beside_few = await cost(database, stores, clock, sent_again)
+    await add_jobs(database, "completed", range(FEW, MANY), finished_at="1000 + n")
+    await forget_statistics(database)
+
+    assert await cost(database, stores, clock, sent_again) <= 1.2 * beside_few + 10

@@ -219,7 +219,7 @@ jobs = Table(
     Index("jobs_head", "conversation_id", unique=True, **_when(f"{ORDERED} AND {one_of(JOB_HEAD_STATES)}")),
     Index("jobs_held", "conversation_id", "position", **_when("state = 'held'")),
     Index("jobs_idempotency", "tenant_id", "idempotency_key", unique=True, **_when("idempotency_key IS NOT NULL")),
-    Index("jobs_tried", "tenant_id", "request_hash", "id", **_when(TRIED)),
+    Index("jobs_tried", "tenant_id", "finished_at", "request_hash", "id", **_when(TRIED)),
     Index("jobs_retry", "retry_of", unique=True, **_when("retry_of IS NOT NULL")),
     Index("jobs_listed", "tenant_id", "kind", "state", "id", **_comparing("kind")),
     Index("jobs_conversation", "conversation_id", "kind", "state", "id", **_when("finished_at IS NOT NULL")),

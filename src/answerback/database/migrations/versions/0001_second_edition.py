@@ -178,7 +178,7 @@ def upgrade() -> None:
     _index(
         "jobs_tried",
         "jobs",
-        *("tenant_id", "request_hash", "id"),
+        *("tenant_id", "finished_at", "request_hash", "id"),
         where="idempotency_key IS NULL AND request_hash IS NOT NULL",
     )
     op.create_table(
