@@ -9,7 +9,7 @@ from vendors import EXAMPLES, Example, error
 from answerback.kernel.waits import wait_in_text
 from answerback.llm.answers.odd_json import decode
 from answerback.llm.errors.dialects import BLOCKED, BROKEN, NOTHING_THERE, OTHERWISE, TABLE, classify
-from answerback.llm.errors.error_bodies import read_error
+from answerback.llm.errors.error_bodies import named_in_headers, read_error
 from answerback.llm.errors.meaning import Meaning, Row
 from answerback.llm.errors.redaction import redact
 
@@ -17,7 +17,7 @@ NOW = 1_750_000_000_000
 
 
 def decided(example: Example) -> Row:
-    body = read_error(decode(example.raw), example.raw)
+    body = named_in_headers(read_error(decode(example.raw), example.raw), example.headers)
     said = body.wait if body.wait is not None else wait_in_text(body.message, NOW)
     return classify(example.status, body, asks_wait=said is not None, retry_after="Retry-After" in example.headers)
 

@@ -97,6 +97,52 @@ TOO_LONG = (
 SETTINGS = "https://openrouter.ai/settings/privacy"
 NO_POLICY = f"No endpoints found matching your data policy (Free model publication). Configure: {SETTINGS}"
 
+OF_LITELLM = [
+    (400, "litellm.ContextWindowExceededError: litellm.BadRequestError: OpenAIException - no", M.CONTEXT),
+    (400, "litellm.BadRequestError: litellm.ContextWindowExceededError: OpenAIException - no", M.CONTEXT),
+    (500, "litellm.AuthenticationError: AnthropicException - no", M.AUTH),
+    (400, "litellm.AuthenticationError: AnthropicException - no", M.AUTH),
+    (0, "litellm.AuthenticationError: AnthropicException - no", M.AUTH),
+    (500, "litellm.PermissionDeniedError: VertexAIException - no", M.AUTH),
+    (400, "litellm.RateLimitError: AnthropicException - no", M.LIMITED),
+    (500, "litellm.exceptions.RateLimitError: AnthropicException - no", M.LIMITED),
+    (400, "litellm.BudgetExceededError: no", M.CREDIT),
+    (400, "litellm.NotFoundError: VertexAIException - no", M.MODEL),
+    (500, "litellm.NotFoundError: VertexAIException - no", M.MODEL),
+    (400, "litellm.ContentPolicyViolationError: AzureException - no", M.FILTERED),
+    (400, "litellm.Timeout: APITimeoutError - no", M.FAILED),
+    (408, "litellm.Timeout: APITimeoutError - no", M.FAILED),
+    (400, "litellm.ServiceUnavailableError: BedrockException - no", M.CAPACITY),
+    (400, "litellm.InternalServerError: AnthropicException - no", M.FAILED),
+    (500, "litellm.InternalServerError: AnthropicException - no", M.FAILED),
+    (500, "litellm.BadRequestError: OpenAIException - no", M.REFUSED),
+    (0, "litellm.BadRequestError: OpenAIException - no", M.REFUSED),
+    (400, "litellm.BadRequestError: OpenAIException - no", M.REFUSED),
+    (400, "Unknown field: litellm.AuthenticationError: no", M.REFUSED),
+]
+
+CORAL = "com.amazon.coral.availability#"
+HTTP_OF_CORAL = ":http://internal.amazon.com/coral/com.amazon.bedrock/"
+
+
+def aws(name: str) -> dict[str, str]:
+    return {"x-amzn-ErrorType": name}
+
+
+AWS = [
+    Example("aws", 400, {"__type": CORAL + "ThrottlingException", "message": "no"}, M.LIMITED),
+    Example("aws, code", 400, {"code": CORAL + "ThrottlingException", "message": "no"}, M.LIMITED),
+    Example("aws, address", 400, {"__type": "ThrottlingException" + HTTP_OF_CORAL, "message": "no"}, M.LIMITED),
+    Example("aws, header", 400, {"message": "no"}, M.LIMITED, headers=aws("ThrottlingException" + HTTP_OF_CORAL)),
+    Example("aws, both", 400, b"", M.LIMITED, headers=aws(CORAL + "ThrottlingException" + HTTP_OF_CORAL)),
+    Example("aws", 400, {"__type": CORAL + "ServiceUnavailableException", "message": "no"}, M.CAPACITY),
+    Example("aws, header", 400, {"message": "no"}, M.CAPACITY, headers=aws("ServiceUnavailableException")),
+    Example("aws", 400, {"__type": "com.amazon.coral.service#AccessDeniedException", "message": "no"}, M.AUTH),
+    Example("aws, header", 400, {"message": "no"}, M.AUTH, headers=aws("AccessDeniedException" + HTTP_OF_CORAL)),
+    Example("aws", 400, {"__type": "com.amazon.coral.validate#ValidationException", "message": "no"}, M.REFUSED),
+    Example("aws in a 200", 0, {"__type": CORAL + "ThrottlingException", "message": "no"}, M.LIMITED),
+]
+
 DENIED = [
     Example("openai, unverified", 403, error("Your organization must be verified", code="model_access_denied"), M.AUTH),
     Example(
@@ -469,6 +515,8 @@ EXAMPLES = [
     Example("hugging face", 503, {"error": "Model x is currently loading", "estimated_time": 20.0}, M.CAPACITY, 20),
     Example("llama.cpp", 503, error("Loading model", type="unavailable_error", code=503), M.CAPACITY),
     *(Example(f"no room, {n}", 500, {"error": said}, M.CAPACITY) for n, said in enumerate(NO_ROOM)),
+    *(Example(f"litellm {status}, {said}", status, error(said), meaning) for status, said, meaning in OF_LITELLM),
+    *AWS,
     # It broke.
     Example("not implemented", 501, error("not implemented"), M.FAILED),
     Example("llama.cpp", 501, error("This server does not support tools", type="not_supported_error"), M.FAILED),

@@ -207,6 +207,7 @@ ACCOUNT: tuple[Row, ...] = (
         Meaning.AUTH,
         "OpenAI, Anthropic, Google, Azure, Bedrock, Mistral, Moonshot, DashScope, LiteLLM: names of bad keys",
         words="invalid_api_key incorrect_api_key incorrect_api_key_error authentication_error authenticationerror "
+        "permissiondeniederror "
         "invalid_authentication invalid_authentication_error api_key_invalid unauthenticated unauthorized auth_error "
         "permission_denied permission_error permission_denied_error invalidapikey accessdenied accessdeniedexception "
         "unrecognizedclientexception expiredtokenexception invalidsignatureexception "

@@ -216,6 +216,24 @@ TABLE: tuple[Row, ...] = (
         says=NOWHERE,
     ),
     row(Meaning.WRONG_PATH, "RFC 9110, section 15.4: redirects", statuses=range(300, 400)),
+    row(
+        Meaning.MODEL,
+        "LiteLLM (NotFoundError): exceptions by name",
+        statuses=(*_LOOKUP, 500),
+        words="notfounderror",
+    ),
+    row(
+        Meaning.FAILED,
+        "LiteLLM (Timeout, InternalServerError, APIConnectionError), in statuses of the caller's",
+        statuses=(NO_STATUS, 400),
+        words="timeout internalservererror apiconnectionerror badgatewayerror",
+    ),
+    row(
+        Meaning.REFUSED,
+        "LiteLLM (BadRequestError, UnprocessableEntityError), in a 500 or a stream",
+        statuses=(NO_STATUS, 500),
+        words="badrequesterror unprocessableentityerror",
+    ),
     # What the status alone says.
     row(Meaning.AUTH, "RFC 9110, sections 15.5.2 and 15.5.8", statuses=(401, 407)),
     row(

@@ -10,7 +10,7 @@ around it; Anthropic's `{"type": "error", "error": {…}}`; vLLM's, Mistral's an
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from answerback.kernel.json import Json
 from answerback.kernel.waits import wait_in_field
@@ -36,6 +36,10 @@ _WORD = re.compile(r"[\w.:/ -]{1,128}")
 _WRAPPED = re.compile(r"^(?:[\w.]+(?:Error|Exception)\b|Error code: [0-9]{3}\b)")
 _WRAPPED_WORD = re.compile(r"""['"](?:code|type|status|reason)['"]\s*:\s*['"]([\w.-]{1,64})['"]""")
 _WRAPPED_STATUS = re.compile(r"\b(?:error code:|status code:?) ([45][0-9]{2})\b(?! ?[0-9])", re.IGNORECASE)
+_AWS_NAME = re.compile(r"(?:[\w.]+#)?([A-Za-z]\w{0,127})(?::.*)?")
+_LITELLM = re.compile(r"(?:litellm\.(?:exceptions\.)?\w+: *)+")
+"""The names of LiteLLM's exceptions in front of its sentence."""
+_LITELLM_NAME = re.compile(r"litellm\.(?:exceptions\.)?(\w{1,64})")
 _PAGE = re.compile(rb"\s*<(?:!doctype|html|head|body|\?xml|center|title)\b", re.IGNORECASE)
 
 
@@ -133,6 +137,8 @@ class _Reader:
 
     def _read_text(self, text: str, name: str, depth: int) -> None:
         text = text.strip()
+        if name == "__type" or (name == "code" and "#" in text):
+            text = _aws_name(text) or text
         if name in _WORDS and _WORD.fullmatch(text):
             self._words.add(text.lower())
             if name in ("code", "__type") and not text.isdigit():
@@ -146,6 +152,8 @@ class _Reader:
             self._add_text(text[:LONGEST])
 
     def _add_text(self, text: str) -> None:
+        if names := _LITELLM.match(text):
+            self._words.update(name.lower() for name in _LITELLM_NAME.findall(names[0]))
         if _WRAPPED.match(text):
             self._wrapped.update(word.lower() for word in _WRAPPED_WORD.findall(text))
         self._wrapped.update(_WRAPPED_STATUS.findall(text[:LONGEST]))
@@ -162,6 +170,18 @@ class _Reader:
             self._wait,
             headers=self._headers,
         )
+
+
+def named_in_headers(body: ErrorBody, headers: Mapping[str, str]) -> ErrorBody:
+    """What the error says, with the name that AWS puts into a header of the response."""
+    name = _aws_name(headers.get("x-amzn-ErrorType") or "")
+    return body if name is None else replace(body, words=body.words | {name.lower()}, code=body.code or name)
+
+
+def _aws_name(text: str) -> str | None:
+    """The name of an AWS error without its namespace, and without the address behind it (Smithy's AWS protocols)."""
+    found = _AWS_NAME.fullmatch(text.strip()[:LONGEST])
+    return None if found is None else found[1]
 
 
 def _outer_first(value: Mapping[str, Json]) -> Iterator[tuple[str, Json]]:

@@ -16,7 +16,7 @@ from answerback.kernel.waits import clock_of, parse_retry_after, sane, wait_in_t
 from answerback.llm.answers.completions import invalid
 from answerback.llm.answers.odd_json import decode
 from answerback.llm.errors.dialects import LONGEST_SENTENCE, WORDS, classify
-from answerback.llm.errors.error_bodies import ErrorBody, read_error
+from answerback.llm.errors.error_bodies import ErrorBody, named_in_headers, read_error
 from answerback.llm.errors.in_answers import STATUS_NUMBER, error_in
 from answerback.llm.errors.meaning import NO_STATUS, Meaning, Row
 from answerback.llm.errors.rate_headers import reset, resets_of_kinds
@@ -83,6 +83,7 @@ def _status_in(error: Json) -> int:
 
 
 def _failure(status: int, headers: Mapping[str, str], body: ErrorBody, now: int) -> ProviderError:
+    body = named_in_headers(body, headers)
     wait = _wait(status, headers, body, now)
     said = body.wait if body.wait is not None else wait_in_text(body.message, now)
     decided = classify(status, body, asks_wait=said is not None, retry_after=wait is not None)
