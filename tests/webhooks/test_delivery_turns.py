@@ -6,7 +6,7 @@ import pytest
 from owing import SHUT, claim, copy_delivery, owe, urls
 
 from answerback.webhooks.model import DeliveryClaims, OriginKey, OriginRoom
-from builders import TENANT, URL
+from builders import LEASE, TENANT, URL, roomy
 from databases import Database
 from stores import Stores
 
@@ -117,3 +117,21 @@ async def test_after_a_round_in_vain_the_next_look_is_when_the_first_of_all_orig
     found = [await claim(stores, known) for _ in range(3)]
 
     assert [claims.next_in for claims in found] == [0.0, 0.0, 5.0]
+
+
+async def test_of_more_tenants_than_a_walk_looks_at_each_is_looked_at_as_often(
+    stores: Stores, database: Database
+) -> None:
+    await owe_at_many_origins(stores, database, count=299)
+    await database.execute("UPDATE deliveries SET tenant_id = origin")
+    looks: Counter[str] = Counter()
+
+    def look(key: OriginKey, *_: bool) -> OriginRoom:
+        looks[key.tenant_id] += 1
+        return OriginRoom(0)
+
+    for _ in range(30):
+        await stores.deliveries.claim_deliveries("worker", 10, LEASE, look, roomy())
+
+    assert len(looks) == 300
+    assert min(looks.values()) >= 0.8 * max(looks.values())

@@ -38,8 +38,9 @@ def loose_scan(
 def in_turn(
     table: Table, state: str, owner: str, key: str, order: str, columns: Sequence[str], length: int
 ) -> Statement:
-    """As `loose_scan` of the text columns `owner` and `key`, but in turn: the first key of each owner, then the second
-    of each, and so on, at most `length` in all. So an owner with very many keys hides no other's."""
+    """As `loose_scan` of the text columns `owner` and `key`, but in turn: the first key of each owner behind the bound
+    one, then the second of each, and so on, at most `length` in all. So an owner with very many keys hides no
+    other's."""
     ahead = aliased(table, "ahead")
 
     def walk(lateral: bool) -> Any:
@@ -50,7 +51,7 @@ def in_turn(
             where = [ahead.c[owner] == here(owner), *_behind(ahead, (key, order), here, lateral=lateral)]
             return _first(ahead, state, (owner, key, order), chosen, where)
 
-        start = select(next_owner(lambda _: _NO_TEXT, columns).subquery())
+        start = select(next_owner(bindparam, columns).subquery())
         owners = _steps(table, "owners", start, next_owner, columns, length, lateral=lateral)
         heads = select(*(owners.c[name] for name in columns))
         # Both databases take a step from each row in the order in which the rows were found.

@@ -133,12 +133,15 @@ def claim(
     unconfirmed: Sequence[str],
     look: Look,
     shares: Shares,
+    after: str,
     under_way: Round | None,
 ) -> Operation[DeliveryClaims]:
-    """`unconfirmed` are names of claims whose commit was not answered: their deliveries are given back first."""
+    """`unconfirmed` are names of claims whose commit was not answered: their deliveries are given back first. A walk
+    begins behind the tenant `after`."""
     for name in unconfirmed:
         yield RELEASE_UNCONFIRMED(owner=name)
-    stops, reached = yield from walk(under_way)
+    walked = yield from walk(after, under_way)
+    stops, reached = walked.stops, walked.reached
     # Where they want more than there is, no tenant and no origin is always the first.
     origins, moments = _look(tx, random.sample(stops, len(stops)), look)
     lease = {"now": tx.now, "wall": tx.wall, "owner": owner, "expires_at": tx.now + int(lease_seconds * 1000)}
@@ -158,6 +161,7 @@ def claim(
         next_in=_seconds_until(next_at if reached is None else tx.now, tx.now),
         drained=[origin.key for origin in taken.drained],
         held_back=not full and not all(map(shares.allowance, waiting)),
+        walked_to=walked.to,
         under_way=None if reached is None else Round(reached, next_at),
     )
 

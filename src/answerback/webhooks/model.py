@@ -138,14 +138,15 @@ class DeliveryClaims:
     waits.
 
     `drained` are recovered origins at which no delivery is left from before they recovered. `held_back`: deliveries
-    that are due were left because their tenants hold their shares. `under_way` is a round that the next claim goes on
-    with.
+    that are due were left because their tenants hold their shares. The next walk begins behind the tenant `walked_to`;
+    `under_way` is a round that the next claim goes on with.
     """
 
     deliveries: Sequence[ClaimedDelivery]
     next_in: float | None
     drained: Sequence[OriginKey]
     held_back: bool
+    walked_to: str
     under_way: Round | None
 
 

@@ -45,6 +45,7 @@ class DeliveryStore:
     def __init__(self, database: Database) -> None:
         self._database = database
         self.unconfirmed = UnconfirmedClaims()
+        self._walked_to = ""
         self._under_way: Round | None = None
 
     async def claim_deliveries(
@@ -55,12 +56,12 @@ class DeliveryStore:
         def claim(name: str, unconfirmed: Sequence[str]) -> Awaitable[DeliveryClaims]:
             return self._database.write.run(
                 lambda tx: claiming.claim(
-                    tx, name, limit, lease_seconds, unconfirmed, look, shares.copy(), self._under_way
+                    tx, name, limit, lease_seconds, unconfirmed, look, shares.copy(), self._walked_to, self._under_way
                 )
             )
 
         claims = await self.unconfirmed.claim(owner, claim)
-        self._under_way = claims.under_way
+        self._walked_to, self._under_way = claims.walked_to, claims.under_way
         return claims
 
     async def extend_deliveries(self, held: Sequence[tuple[str, int]], lease_seconds: float) -> set[str]:
