@@ -113,6 +113,9 @@ ANTHROPIC_RESETS = {
 AGAIN_IN_2 = {"error": {"message": "Rate limit reached. Please try again in 2s.", "code": "rate_limit_exceeded"}}
 IN_FLIGHT = {"reason": "in_flight_budget_exhausted"}
 TOO_HEAVY = {"reason": "weight_exceeds_budget"}
+IN_AN_HOUR = datetime.fromtimestamp(NOW / 1000 + 3600, UTC)
+AT_AN_HOUR = f"Limit reached. Resets at {IN_AN_HOUR:%Y-%m-%d %H:%M:%S} UTC"
+NEVER = "Limit reached. Resets at 2026-02-31 02:30:00 UTC"
 RESET_LATER = {"headers": {"X-RateLimit-Reset": str(NOW + 30_000)}}
 FLAGGED = {"reasons": ["violence"], "flagged_input": "…"}
 BLANK_PARTS = [{"type": "image_url", "image_url": {}}, {"type": "text", "text": " "}]
@@ -151,6 +154,15 @@ TABLE = [
     limited("429 of kinds in nonsense", of_kinds(requests="soon", tokens="-1"), None),
     limited("429 of Anthropic's kinds", replies.status(429, headers=ANTHROPIC_RESETS), 60.0),
     limited("429 of kinds in words too", replies.status(429, AGAIN_IN_2, {"x-ratelimit-reset-tokens": "9s"}), 2.0),
+    limited("429 until a second since 1970", replies.status(429, {"error": {"resets_at": NOW // 1000 + 40}}), 40.0),
+    limited("429 until a millisecond", replies.status(429, {"error": {"resets_at": NOW + 40_000}}), 40.0),
+    limited("429 until the past", replies.status(429, {"error": {"resets_at": NOW // 1000 - 40}}), None),
+    limited("429 until another year", replies.status(429, {"error": {"resets_at": NOW // 1000 * 2}}), None),
+    limited("429 until a time", replies.status(429, {"error": {"reset_time": IN_AN_HOUR.isoformat()}}), 3600.0),
+    limited("429 with a time in words", replies.status(429, {"error": {"message": AT_AN_HOUR}}), 3600.0),
+    limited("429 with no time in words", replies.status(429, {"error": {"message": NEVER}}), None),
+    limited("429 of a prefix", replies.status(429, headers={"x-acme2-ratelimit-reset": "30"}), 30.0),
+    limited("429 of a hyphen", replies.status(429, headers={"X-Rate-Limit-Reset": str(NOW // 1000 + 30)}), 30.0),
     limited("429 by the draft", replies.status(429, headers={"RateLimit": "limit=9, remaining=0, reset=50"}), 50.0),
     limited("429 by the later draft", replies.status(429, headers={"RateLimit": '"default";r=0;t=30'}), 30.0),
     failed("503 beside kinds", replies.status(503, headers={"x-ratelimit-reset-tokens": "9s"})),

@@ -28,7 +28,7 @@ _ASKED_CHINESE = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,3})?) ?(毫秒|秒|分|小
 _CHINESE = {"毫秒": 0.001, "秒": 1.0, "分": 60.0, "时": 3_600.0, "小时": 3_600.0}
 _SPAN = re.compile(r"(?:([0-9]{1,3})\.)?([0-9]{1,2}):([0-9]{2}):([0-9]{2})")
 _MOMENT = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?(?:Z|[+-][0-9]{2}:[0-9]{2})"
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?) ?(Z|UTC|GMT|[+-][0-9]{2}:[0-9]{2})"
 )
 
 FIELDS = frozenset(
@@ -39,6 +39,10 @@ FIELDS = frozenset(
 )
 """Names of fields that hold a wait: Google's RetryInfo (`retryDelay`), Discord's and others' `retry_after`, Hugging
 Face's `estimated_time`. In lower case, with underscores for hyphens."""
+
+
+MOMENTS = frozenset({"resets_at", "reset_at", "resetsat", "resetat", "reset_time", "resettime", "retry_at", "retryat"})
+"""Names of fields that hold the moment of which one waits: OpenAI's and Anthropic's `resets_at`. As in `FIELDS`."""
 
 
 def parse_retry_after(value: str | None, now_ms: int) -> float | None:
@@ -53,7 +57,7 @@ def parse_retry_after(value: str | None, now_ms: int) -> float | None:
     if (seconds := duration(value)) is not None:
         return min(seconds, LONGEST_WAIT)
     try:
-        moment = datetime.fromisoformat(value) if _MOMENT.fullmatch(value) else parsedate_to_datetime(value)
+        moment = _moment(found) if (found := _MOMENT.fullmatch(value)) else parsedate_to_datetime(value)
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
     wait = _until(moment, now_ms)
@@ -100,13 +104,31 @@ def wait_in_field(name: str, value: Json) -> float | None:
     return None if seconds is None else sane(seconds / 1000 if name.endswith("ms") else seconds)
 
 
+def moment_in_field(name: str, value: Json) -> str | None:
+    """The moment in a field of a body, as `wait_until` reads it, if it is one of `MOMENTS`."""
+    if (
+        name.lower().replace("-", "_") not in MOMENTS
+        or isinstance(value, bool)
+        or not isinstance(value, int | float | str)
+    ):
+        return None
+    return str(value)[:64]
+
+
+def wait_until(moment: str, now_ms: int) -> float | None:
+    """Seconds until a moment in epoch seconds or milliseconds, or a date. A number of another size is of seconds from
+    now. None for garbage, for the past, and for what is further away than a month."""
+    wait = parse_retry_after(moment, now_ms)
+    return wait if wait is not None and wait < LONGEST_WAIT else None
+
+
 def wait_in_text(text: str, now_ms: int) -> float | None:
     """Seconds that a sentence asks for: "Please try again in 7.66s", "wait 60 seconds before retrying", "will reset
     after 8h44m7s", "resets at 2026-01-01T00:00:00Z", "30 秒后重试"."""
     for asked in _ASKED.finditer(text):
         rest = text[asked.end(1) : asked.end(1) + 60]
         if (moment := _MOMENT.match(rest)) is not None:
-            return _until(datetime.fromisoformat(moment.group()), now_ms)
+            return _until_in_text(moment, now_ms)
         found = _SPAN.match(rest) or _DURATION.match(rest)
         if found is not None and (seconds := duration(found.group())) is not None:
             return sane(seconds)
@@ -121,7 +143,7 @@ def wait_in_answer(text: str, now_ms: int) -> float | None:
         fields = tuple(_fields(json.loads(text)))
     except (ValueError, RecursionError):
         fields = ()
-    waits = (wait_in_field(name, value) for name, value in fields)
+    waits = (_in_field(name, value, now_ms) for name, value in fields)
     wait = next((wait for wait in waits if wait is not None), None)
     return wait_in_text(text, now_ms) if wait is None else wait
 
@@ -129,6 +151,11 @@ def wait_in_answer(text: str, now_ms: int) -> float | None:
 def sane(seconds: float) -> float | None:
     """None for the past, and for more than a month: that is a number of another unit."""
     return seconds if 0 <= seconds <= LONGEST_WAIT else None
+
+
+def _in_field(name: str, value: Json, now_ms: int) -> float | None:
+    moment = moment_in_field(name, value)
+    return wait_in_field(name, value) if moment is None else wait_until(moment, now_ms)
 
 
 def _fields(body: Json) -> Iterable[tuple[str, Json]]:
@@ -145,6 +172,19 @@ def _of_number(number: float, now_ms: int) -> float | None:
         if abs(moment_ms - now_ms) <= LONGEST_WAIT * 1000:
             return (moment_ms - now_ms) / 1000 if moment_ms >= now_ms else None
     return min(number, LONGEST_WAIT)
+
+
+def _moment(found: re.Match[str]) -> datetime:
+    """Raises ValueError for a date that does not exist."""
+    zone = "Z" if found[2] in ("UTC", "GMT") else found[2]
+    return datetime.fromisoformat(found[1] + zone)
+
+
+def _until_in_text(found: re.Match[str], now_ms: int) -> float | None:
+    try:
+        return _until(_moment(found), now_ms)
+    except ValueError:
+        return None
 
 
 def _until(moment: datetime, now_ms: int) -> float | None:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from answerback.kernel.json import Json
-from answerback.kernel.waits import wait_in_field
+from answerback.kernel.waits import moment_in_field, wait_in_field
 
 MOST_VALUES, MOST_DEPTH, MOST_TEXTS, LONGEST = 500, 8, 6, 4_000
 """What is read of a body: an error's is small."""
@@ -57,9 +57,9 @@ _HTTPS_WANTED = re.compile(
 @dataclass(frozen=True, slots=True)
 class ErrorBody:
     """What an error says. `words` are its codes, types, reasons and status names, in lower case, `wrapped` those that
-    stand in a gateway's sentence around another error, with its status; `code` is the first
-    that is no mere number, as it was written; `wait` is in seconds. `is_page`: it is a web page. `headers` are
-    those of the response that the error reports (OpenRouter's `metadata.headers`), in lower case."""
+    stand in a gateway's sentence around another error, with its status; `code` is the first that is no mere number, as
+    it was written; `wait` is in seconds, `moment` the one to wait for. `is_page`: it is a web page. `headers` are those
+    of the response that the error reports (OpenRouter's `metadata.headers`), in lower case."""
 
     words: frozenset[str] = frozenset()
     wrapped: frozenset[str] = frozenset()
@@ -67,6 +67,7 @@ class ErrorBody:
     code: str | None = None
     param: str | None = None
     wait: float | None = None
+    moment: str | None = None
     is_page: bool = False
     headers: Mapping[str, str] = field(default_factory=dict)
 
@@ -96,6 +97,7 @@ class _Reader:
         self._code: str | None = None
         self._param: str | None = None
         self._wait: float | None = None
+        self._moment: str | None = None
         self._headers: dict[str, str] = {}
 
     def read(self, value: Json, name: str, depth: int) -> None:
@@ -130,6 +132,8 @@ class _Reader:
                 self._param = self._param or each[:256]
             elif (wait := wait_in_field(lower, each)) is not None:
                 self._wait = wait if self._wait is None else self._wait
+            elif (moment := moment_in_field(lower, each)) is not None:
+                self._moment = self._moment or moment
             elif lower in _MARKS:
                 self._words.add(lower)
             elif lower not in _ECHOES:
@@ -168,6 +172,7 @@ class _Reader:
             self._code,
             self._param,
             self._wait,
+            self._moment,
             headers=self._headers,
         )
 

@@ -12,7 +12,7 @@ from typing import assert_never
 from answerback.kernel.errors import ErrorCode
 from answerback.kernel.json import Json
 from answerback.kernel.provider_error import ProviderError
-from answerback.kernel.waits import clock_of, parse_retry_after, sane, wait_in_text
+from answerback.kernel.waits import clock_of, parse_retry_after, sane, wait_in_text, wait_until
 from answerback.llm.answers.completions import invalid
 from answerback.llm.answers.odd_json import decode
 from answerback.llm.errors.dialects import LONGEST_SENTENCE, WORDS, classify
@@ -85,7 +85,7 @@ def _status_in(error: Json) -> int:
 def _failure(status: int, headers: Mapping[str, str], body: ErrorBody, now: int) -> ProviderError:
     body = named_in_headers(body, headers)
     wait = _wait(status, headers, body, now)
-    said = body.wait if body.wait is not None else wait_in_text(body.message, now)
+    said = _said(body, now)
     decided = classify(status, body, asks_wait=said is not None, retry_after=wait is not None)
     if status == NO_STATUS:
         status = _STATUS_OF.get(decided.meaning, NO_STATUS)
@@ -101,6 +101,14 @@ def _failure(status: int, headers: Mapping[str, str], body: ErrorBody, now: int)
     if _known(body) is None and error.failure.upstream_code != body.code:
         error.hidden_code = body.code
     return error
+
+
+def _said(body: ErrorBody, now: int) -> float | None:
+    """Seconds that the body asks for."""
+    wait = body.wait
+    if wait is None and body.moment is not None:
+        wait = wait_until(body.moment, now)
+    return wait_in_text(body.message, now) if wait is None else wait
 
 
 def _explained(decided: Row, status: int, body: ErrorBody, wait: float | None) -> ProviderError:

@@ -3,18 +3,17 @@
 import re
 from collections.abc import Iterator, Mapping
 
-from answerback.kernel.waits import LONGEST_WAIT, parse_retry_after, sane
+from answerback.kernel.waits import sane, wait_until
 
-_RESET = re.compile(r"(?:[a-z]+-)*ratelimit-(?:reset-([a-z-]+)|([a-z-]+)-reset)")
-_LEFT = re.compile(r"(?:[a-z]+-)*ratelimit-(?:remaining-([a-z-]+)|([a-z-]+)-remaining)")
+_RESET = re.compile(r"(?:[a-z0-9]+-)*rate-?limit-(?:reset(?:-([a-z-]+))?|([a-z-]+)-reset)")
+_LEFT = re.compile(r"(?:[a-z0-9]+-)*rate-?limit-(?:remaining(?:-([a-z-]+))?|([a-z-]+)-remaining)")
 _ITEM = re.compile(r"(?:^|[,;])\s*(?:reset|t)=([0-9]{1,9})\b")
 
 
 def reset(value: str, now: int) -> float | None:
     """Seconds until then: a moment in epoch milliseconds (OpenRouter) or seconds (GitHub), seconds from now (Together,
     the IETF's draft), a duration (OpenAI's `6m0s` and `20ms`), or a date (Anthropic). `now` is the wall clock's."""
-    wait = parse_retry_after(value, now)
-    return wait if wait is not None and wait < LONGEST_WAIT else None
+    return wait_until(value, now)
 
 
 def resets_of_kinds(headers: Mapping[str, str], now: int) -> float | None:
@@ -33,4 +32,4 @@ def resets_of_kinds(headers: Mapping[str, str], now: int) -> float | None:
 def _kinds(pattern: re.Pattern[str], named: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     for name, value in named.items():
         if found := pattern.fullmatch(name):
-            yield found[1] or found[2], value
+            yield found[1] or found[2] or "", value
