@@ -137,12 +137,14 @@ class OpenAICompatible:
     async def _models(self) -> ModelList:
         response = await self._transport.open(self._list_head, None, self._list_timeout)
         try:
-            body = await response.read()
+            body, broken = await response.read_what_came()
         finally:
             response.close()
+        if broken is not None and 200 <= response.status < 300:
+            raise broken
         listed = decode(body)
         if not 200 <= response.status < 300 or not isinstance(listed, list):
-            listed = read_document(response, body, self._now())
+            listed = read_document(response, body, self._now(), broken)
         complete = isinstance(listed, dict) and listed.get("has_more") is False
         return ModelList(tuple(models_of(listed)), complete)
 

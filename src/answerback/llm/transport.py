@@ -26,6 +26,9 @@ MAX_RESPONSE_BYTES = 8 * 1024 * 1024
 SHORTAGE_SECONDS = 2.0
 """How long a call waits, on average, for a descriptor."""
 
+ERROR_SECONDS = 5.0
+"""How long the body of an error is waited for: its status and headers say most."""
+
 READ_BYTES = 4 * 1024
 """How much of a stream is taken at once, in one turn of the event loop: a hundred events may be in it."""
 WHOLE_BYTES = 64 * 1024
@@ -61,8 +64,9 @@ class OpenResponse:
         self.status = response.status
         self.headers: Mapping[str, str] = response.headers
         self._response = response
-        self._deadline = deadline
         self._time = asyncio.get_running_loop().time
+        self._is_error = not 200 <= response.status < 300
+        self._deadline = min(deadline, self._time() + ERROR_SECONDS) if self._is_error else deadline
         self._explain = explain
         self._held = held
         self._max_bytes = max_bytes
@@ -77,18 +81,24 @@ class OpenResponse:
 
     async def read_some(self, limit: int = READ_BYTES) -> bytes:
         """The bytes that have come, at least one and at most `limit`; none at the end. The connection ends reads that
-        wait for something at the deadline."""
+        wait for something at the deadline; those of an error's body end sooner."""
         if self._unread:
             received, self._unread = self._unread, b""
             return received
         try:
             if self._time() >= self._deadline:
                 raise TimeoutError
-            if self._inflate is None:
-                return await self._response.read_some(limit)
-            return await self._inflated(self._inflate, limit)
+            if self._is_error:
+                async with asyncio.timeout_at(self._deadline):
+                    return await self._content(limit)
+            return await self._content(limit)
         except Exception as error:  # noqa: BLE001 (every one of them becomes a ProviderError)
             raise self._explain(error) from None
+
+    async def _content(self, limit: int) -> bytes:
+        if self._inflate is None:
+            return await self._response.read_some(limit)
+        return await self._inflated(self._inflate, limit)
 
     async def _inflated(self, inflate: Inflate, limit: int) -> bytes:
         """As `read_some`. Raises HttpError, TimeoutError."""

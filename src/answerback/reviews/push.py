@@ -70,7 +70,8 @@ class PushProvider:
             response = await self._transport.open(self._head, encoded, timeout)
             try:
                 if not 200 <= response.status < 300:
-                    read_document(response, await response.read(), self._instruments.clock.now())
+                    said, broken = await response.read_what_came()
+                    read_document(response, said, self._instruments.clock.now(), broken)
             finally:
                 response.close()
         except ProviderError as error:

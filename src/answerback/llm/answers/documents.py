@@ -68,7 +68,7 @@ async def _read_document(
         raise completions.broken_within(broken)
     if good:
         completions.check_structure(body)
-    document = read_document(response, body if good else first_data(body), now())
+    document = read_document(response, body if good else first_data(body), now(), broken)
     if not document.get("choices") and read_error(document).message:
         # It says why it is no answer.
         raise error_in_body(document, now(), response.headers)

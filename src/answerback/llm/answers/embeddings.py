@@ -29,7 +29,7 @@ async def read_embeddings(
         raise completions.broken_within(broken)
     shortened = await _without_numbers(body)
     async with heavy.on(len(shortened)):
-        document = read_document(response, shortened, now())
+        document = read_document(response, shortened, now(), broken)
     check(document)
     return body, document
 

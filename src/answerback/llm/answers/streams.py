@@ -36,8 +36,8 @@ async def chunks(response: OpenResponse, now: Callable[[], int], expected: Expec
     stream = ChunkReader(now, expected)
     try:
         if not 200 <= response.status < 300:
-            body, _ = await response.read_what_came()
-            read_document(response, first_data(in_utf8(body, response.headers)), now())
+            body, broken = await response.read_what_came()
+            read_document(response, first_data(in_utf8(body, response.headers)), now(), broken)
         if await is_event_stream(response):
             source, turns = _Source(response, stream), _Turns()
             while received := await source.more():

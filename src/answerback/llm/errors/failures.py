@@ -51,11 +51,16 @@ _STATUS_OF = {
 """The statuses that belong to meanings, for errors that come in a 200 without one."""
 
 
-def read_document(response: OpenResponse, body: bytes, now: int) -> dict[str, Json]:
+def read_document(
+    response: OpenResponse, body: bytes, now: int, broken: ProviderError | None = None
+) -> dict[str, Json]:
     """The JSON object of a response with this body. Raises ProviderError for a status other than 2xx, for an `error` in
-    place of an answer, and for a body without an object. `now` is the wall clock in epoch milliseconds."""
+    place of an answer, and for a body without an object. `now` is the wall clock in epoch milliseconds. `broken`: why
+    the body is not whole; half a sentence of an error says nothing, its status and headers do."""
     document = decode(body)
     if not 200 <= response.status < 300:
+        if broken is not None and document is None and not read_error(None, body).is_page:
+            body = b""
         raise _failure(response.status, response.headers, read_error(document, body), now)
     if (error := error_in(document)) is not None:
         raise error_in_body(error, now, response.headers)
