@@ -25,14 +25,17 @@ DONE = "[DONE]"
 
 
 class Scripted:
-    """A response that came in these pieces; then the body ends, or breaks, or `hangs`."""
+    """A response that came in these pieces; then the body ends, or breaks, or `hangs`, or is too `late`."""
 
-    def __init__(self, *pieces: bytes, kind: str = EVENTS, breaks: bool = False, hangs: bool = False) -> None:
+    def __init__(
+        self, *pieces: bytes, kind: str = EVENTS, breaks: bool = False, hangs: bool = False, late: bool = False
+    ) -> None:
         self.status = 200
         self.headers: Mapping[str, str] = {"Content-Type": kind} if kind else {}
         self._pieces = [piece for piece in pieces if piece]
         self._breaks = breaks
         self._hangs = hangs
+        self._late = late
         self.closed = False
 
     async def read_some(self) -> bytes:
@@ -40,6 +43,8 @@ class Scripted:
             return self._pieces.pop(0)
         if self._hangs:
             await asyncio.Event().wait()
+        if self._late:
+            raise ProviderError(ErrorCode.UPSTREAM_TIMEOUT, "too late", retryable=True)
         if self._breaks:
             raise ProviderError(ErrorCode.UPSTREAM_UNREACHABLE, "broke off", retryable=True)
         return b""
@@ -480,6 +485,35 @@ async def test_a_last_event_without_its_blank_line_counts(end: bytes) -> None:
     body = sse(*HELLO, piece(finish="stop", usage=USAGE)).rstrip() + end
 
     assert await streamed(body) == ("Hello", COUNTED)
+
+
+@pytest.mark.parametrize("end", [b"", b"\n", b"\r", b" "])
+@pytest.mark.parametrize("events", [(piece("Hello", "stop"),), WHOLE], ids=["one event", "several"])
+async def test_a_last_event_whose_newlines_never_come_ends_the_answer_soon(
+    end: bytes, events: tuple[Any, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "END_SECONDS", 0.01)
+    body = sse(*events).rstrip() + end
+
+    async with asyncio.timeout(30):
+        assert (await streamed(body, hangs=True))[0] == "Hello"
+        assert text_of(await joined(body, hangs=True)) == "Hello"
+
+
+@pytest.mark.parametrize(
+    "events",
+    [HELLO, (*HELLO, piece(finish="a_word_of_its_own")), (piece("Hello", "stop"),)],
+    ids=["no end", "a doubtful end", "an end"],
+)
+async def test_an_event_without_newlines_counts_for_nothing_once_the_time_is_over(events: tuple[Any, ...]) -> None:
+    *before, last = [sse(each) for each in events]
+    response = Scripted(*before, last.rstrip(), late=True)
+
+    with pytest.raises(ProviderError) as raised:
+        async for _ in chunks(response, lambda: 0, Expected("m", 1)):  # type: ignore[arg-type]
+            pass
+
+    assert raised.value.failure.code is ErrorCode.UPSTREAM_TIMEOUT
 
 
 async def test_wherever_a_body_is_cut_it_is_whole_only_from_the_end_of_the_answer_on() -> None:

@@ -15,7 +15,7 @@ from answerback.llm.answers.choices import as_delta, checked, finish_word, text_
 from answerback.llm.answers.conforming import conforming_chunk
 from answerback.llm.answers.events import Sign, apart, error_of, read_event
 from answerback.llm.answers.filler import Filler, TooMuchFiller
-from answerback.llm.answers.finish_reasons import reason_of
+from answerback.llm.answers.finish_reasons import CERTAIN_ENDS, classify, reason_of
 from answerback.llm.answers.heads import CHUNK, Head
 from answerback.llm.answers.odd_json import Mended, decode
 from answerback.llm.answers.pieces import TextPieces
@@ -113,6 +113,14 @@ class ChunkReader:
     def speaks(self) -> bool:
         """Whether a token has come."""
         return self._progress.speaks
+
+    @property
+    def lacks_a_newline(self) -> bool:
+        """Whether the answer's last event has come but for its own end: all of its JSON, which says why the only choice
+        ends. One that is longer than a read is not looked at: it would be, at each of its bytes."""
+        if self._several or not 0 < self._events.pending <= READ_BYTES or self._progress.finished:
+            return False
+        return any(map(_ends, self._events.unended()))
 
     def check_whole(self) -> None:
         """Raises ProviderError unless the answer is whole."""
@@ -230,6 +238,14 @@ class ChunkReader:
         if begins or (isinstance(delta, dict) and delta.get("role") is not None):
             self._in_a_role.add(key)
         return conforming_chunk(choice, index, calls, begins=begins, calling=key in self._calling)
+
+
+def _ends(event: Event) -> bool:
+    document = read_event(event)
+    choices = document.get("choices") if isinstance(document, dict) else None
+    if not isinstance(choices, list) or len(choices) != 1 or not isinstance(choices[0], dict):
+        return False
+    return classify(reason_of(choices[0])) in CERTAIN_ENDS
 
 
 def _text(choices: Sequence[Mapping[str, Json]]) -> str:

@@ -39,6 +39,7 @@ class Finish(Enum):
     UNKNOWN = auto()
 
 
+CERTAIN_ENDS = frozenset({Finish.DONE, Finish.CUT, Finish.TOOLS, Finish.FILTERED})
 NOT_WHOLE = frozenset({Finish.CUT, Finish.FILTERED, Finish.FAILED})
 
 

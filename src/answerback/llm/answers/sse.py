@@ -77,6 +77,13 @@ class EventParser:
         """How many bytes belong to an event that is not whole yet."""
         return self._size + len(self._begun)
 
+    def unended(self) -> list[Event]:
+        """The event whose blank line has not come, if any, as it is by now."""
+        parser = EventParser()
+        parser._begun += self._begun
+        parser._data, parser._bare, parser._name = [*self._data], [*self._bare], self._name
+        return parser.end()
+
     def feed(self, received: bytes) -> list[Event]:
         """The events that are now whole. Raises EventTooLarge."""
         if (whole := self._ordinary(received)) is not None:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable
 
 from answerback.kernel.allowance import Allowance
+from answerback.kernel.errors import ErrorCode
 from answerback.kernel.provider_error import ProviderError
 from answerback.llm.answers import completions
 from answerback.llm.answers.charsets import in_utf8
@@ -44,7 +45,8 @@ async def chunks(response: OpenResponse, now: Callable[[], int], expected: Expec
                 for chunk in stream.read(received):
                     yield chunk
                     await turns.read_one()
-            if received is not None:
+            # At the end of its time a call is over for its readers, too: half an event would come too late.
+            if received is not None and not source.late:
                 for chunk in stream.end():
                     yield chunk
             if source.broken is not None and not stream.done and not stream.complete:
@@ -104,6 +106,10 @@ class _Source:
         self.broken: ProviderError | None = None
         """Why there is no more: the connection broke, or the time was over."""
 
+    @property
+    def late(self) -> bool:
+        return self.broken is not None and self.broken.failure.code is ErrorCode.UPSTREAM_TIMEOUT
+
     async def more(self) -> bytes | None:
         """What comes next; nothing at the body's end, or where the body breaks. None: the answer is whole, and no more
         is waited for, or the connection broke."""
@@ -111,7 +117,7 @@ class _Source:
         if not stream.done and not stream.complete:
             self._complete = False
             try:
-                return await self._response.read_some()
+                return await (self._behind_the_last() if stream.lacks_a_newline else self._response.read_some())
             except ProviderError as error:
                 self.broken = error
                 return b""
@@ -128,3 +134,12 @@ class _Source:
                 return await self._response.read_some()
         except (TimeoutError, ProviderError):
             return None
+
+    async def _behind_the_last(self) -> bytes:
+        """What comes behind the answer's last event, whose newlines are missing; nothing, as at the body's end, where
+        nothing comes for a while. Raises ProviderError."""
+        try:
+            async with asyncio.timeout(END_SECONDS):
+                return await self._response.read_some()
+        except TimeoutError:
+            return b""
