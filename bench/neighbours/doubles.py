@@ -17,6 +17,10 @@ ESSAY = "An essay about nothing in particular. " * 50
 VERDICT = json.dumps({"score": 0.7, "feedback": "Clear."})
 
 
+FILE_SERVERS = 20
+"""One origin is asked for a tenant's file a second."""
+
+
 class Doubles:
     """`answered` callbacks are known by the number in their path; a model's name says how long the LLM takes."""
 
@@ -24,7 +28,7 @@ class Doubles:
         self._awaited: dict[str, asyncio.Future[float]] = {}
         self._runner: web.AppRunner | None = None
         self._silent: list[asyncio.Server] = []
-        self._address = ""
+        self._addresses: list[str] = []
 
     async def __aenter__(self) -> Self:
         app = web.Application(client_max_size=2**24)
@@ -35,8 +39,9 @@ class Doubles:
         app.router.add_get("/slow/{number}", self._slow_essay)
         self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.0)
         await self._runner.setup()
-        await web.TCPSite(self._runner, HOST, 0, backlog=BACKLOG).start()
-        self._address = f"http://{HOST}:{self._runner.addresses[0][1]}"
+        for _ in range(1 + FILE_SERVERS):
+            await web.TCPSite(self._runner, HOST, 0, backlog=BACKLOG).start()
+        self._addresses = [f"http://{HOST}:{address[1]}" for address in self._runner.addresses]
         return self
 
     async def __aexit__(
@@ -48,7 +53,11 @@ class Doubles:
             await self._runner.cleanup()
 
     def url(self, path: str) -> str:
-        return self._address + path
+        return self._addresses[0] + path
+
+    def essay(self, number: int) -> str:
+        """The URL of a file that is there at once."""
+        return self._addresses[1 + number % FILE_SERVERS] + "/essay"
 
     def awaiting(self, number: str) -> asyncio.Future[float]:
         """When the callback to `/awaited/{number}` came, by `time.perf_counter`."""

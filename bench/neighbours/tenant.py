@@ -38,9 +38,10 @@ class Tenant:
 
     async def review(self) -> None:
         """A review of a file that is there at once, until its callback."""
-        number = f"review-{next(self._numbers)}"
+        essay = next(self._numbers)
+        number = f"review-{essay}"
         came = self._doubles.awaiting(number)
-        refs = [{"url": self._doubles.url("/essay")}]
+        refs = [{"url": self._doubles.essay(essay)}]
         url = self._doubles.url(f"/awaited/{number}")
         await self.post("/v1/reviews", {"submission_id": number, "file_refs": refs, "webhook_url": url})
         await came

@@ -28,7 +28,7 @@ _PASSING = frozenset({408, 425, 429})
 
 class FileFetcher:
     """Implements `Fetcher`. A file may take 30 s, redirects included; each of those is judged like the first URL, and
-    counts against the pace of its origin. The wait for the tenant's turn to look up a name does not count."""
+    counts against the tenant's pace at its origin. The wait for the tenant's turn to look up a name does not count."""
 
     def __init__(self, guard: AddressGuard, pace: OriginPace) -> None:
         self._guard = guard
@@ -58,14 +58,14 @@ class FileFetcher:
             except CallbackRefused as refusal:
                 raise FileError(f"cannot be fetched: {refusal.named('its URL').message}") from None
             where = as_written(url)
-            if (wait := self._pace.begin(where)) > 0:
+            if (wait := self._pace.begin(tenant_id, where)) > 0:
                 wait += random.random() * SPREAD_SECONDS
                 raise FileError("waits: its server has been asked for many files", retryable=True, wait=wait)
             response = await self._client.request(tenant_id, deadline, "GET", where, {})
             try:
                 location = response.headers.get("Location")
                 if response.status not in _REDIRECTS or not location:
-                    return await self._read(response, where)
+                    return await self._read(response, tenant_id, where)
             finally:
                 # Of a body that is not wanted the rest may be endless: the connection goes rather than being drained.
                 response.close()
@@ -75,7 +75,7 @@ class FileFetcher:
                 raise FileError("cannot be fetched: its server redirects to something that is not a URL") from None
         raise FileError(f"cannot be fetched: it is redirected more than {MAX_REDIRECTS} times")
 
-    async def _read(self, response: Response, where: URL) -> File:
+    async def _read(self, response: Response, tenant_id: str, where: URL) -> File:
         status = response.status
         if status != 200:
             passing = status >= 500 or status in _PASSING
@@ -90,7 +90,7 @@ class FileFetcher:
         data = bytearray()
         while chunk := await response.read_some():
             data += chunk
-            self._pace.received(where, len(chunk))
+            self._pace.received(tenant_id, where, len(chunk))
             if len(data) > MAX_FILE_BYTES:
                 raise _too_large()
         return File(bytes(data), *_named(response))
