@@ -12,7 +12,7 @@ from answerback.database.tables import jobs
 from answerback.jobs import claim as claiming
 from answerback.jobs import repeat
 from answerback.jobs.kind import Queue
-from answerback.jobs.model import Tried
+from answerback.jobs.model import Tried, Turns
 from answerback.kernel.shares import Shares
 from answerback.testing.clock import FakeClock
 from builders import LEASE, accept, raw, roomy
@@ -47,7 +47,7 @@ async def add_jobs(database: Database, state: str, numbers: range, **others: str
 
 
 def claim(tx: Transaction, stores: Stores, shares: Shares) -> Operation[object]:
-    return claiming.claim(tx, stores.kinds, Queue.INTERACTIVE, "worker", LIMIT, LEASE, (), shares.copy(), None)
+    return claiming.claim(tx, stores.kinds, Queue.INTERACTIVE, "worker", LIMIT, LEASE, (), shares.copy(), Turns())
 
 
 async def cost(database: Database, stores: Stores, clock: FakeClock, begin: Begin[object]) -> int:

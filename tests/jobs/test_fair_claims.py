@@ -6,6 +6,7 @@ from collections import Counter
 import pytest
 
 from answerback.jobs.kind import Claimed
+from answerback.jobs.promote import PROMOTED_AT_ONCE, SHARED
 from answerback.kernel.shares import Shares
 from answerback.testing.clock import FakeClock
 from builders import LEASE, REPORT, accept, claim_jobs, finish, later, roomy
@@ -116,6 +117,27 @@ async def test_all_that_is_due_is_promoted_however_much_it_is(stores: Stores, cl
 
     assert sum(len(claims.jobs) for claims in found) == 450
     assert [claims.next_in for claims in found] == [0.0, 0.0, None]
+
+
+async def put_off_all(stores: Stores, seconds: float) -> None:
+    claims = await claim_jobs(stores, limit=1_000)
+    await asyncio.gather(*(stores.jobs.put_off(each, later(seconds), REPORT) for each in claims))
+
+
+async def test_a_due_retry_waits_for_no_backlog_behind_very_many_tenants_whose_retries_are_not_due(
+    stores: Stores, clock: FakeClock
+) -> None:
+    await waiting(stores, large=2 * PROMOTED_AT_ONCE + 1)
+    await put_off_all(stores, 1.0)
+    await waiting(stores, small=1)
+    await put_off_all(stores, 2.0)
+    await waiting(stores, **{f"a-{number}": 1 for number in range(SHARED)})
+    await put_off_all(stores, 3_600.0)
+    clock.advance(5)
+
+    found = [await stores.jobs.claim("w", 1_000, LEASE, roomy()) for _ in range(2)]
+
+    assert of(list(found[1].jobs))["small"] == 1
 
 
 async def test_nothing_is_held_back_where_everything_is_claimed(stores: Stores) -> None:

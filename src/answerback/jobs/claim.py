@@ -11,7 +11,7 @@ from answerback.database.operation import Operation, Row, Statement, Transaction
 from answerback.database.sql import in_state
 from answerback.database.tables import jobs
 from answerback.jobs.kind import Claimed, JobState, Queue, Registry
-from answerback.jobs.model import JobClaims
+from answerback.jobs.model import JobClaims, Turns
 from answerback.jobs.promote import NEXT_SCHEDULED, promote
 from answerback.jobs.reschedule import PUT_OFF_UNREADABLE
 from answerback.jobs.rows import CLAIMED_COLUMNS, claimed_of
@@ -19,7 +19,7 @@ from answerback.kernel.shares import Shares
 from answerback.queue.attempts import RELEASED, ending_attempt, entry
 from answerback.queue.fair_order import has_rank
 from answerback.queue.leases import claiming, extending, fenced, releasing_unconfirmed
-from answerback.queue.loose_scan import loose_scan
+from answerback.queue.loose_scan import around, loose_scan
 
 WALK_LENGTH = 256
 """How many tenants a claim looks at where some hold their shares; the next claim goes on behind them."""
@@ -59,17 +59,17 @@ def claim(
     lease_seconds: float,
     unconfirmed: Sequence[str],
     shares: Shares,
-    after: str | None,
+    after: Turns,
 ) -> Operation[JobClaims]:
     """`unconfirmed` are names of claims whose commit was not answered: their jobs are given back first. A job that only
-    another version of this service can read is put off, and its attempt does not count. `shares` are a copy; a walk
-    begins behind the tenant `after`."""
+    another version of this service can read is put off, and its attempt does not count. `shares` are a copy; walks
+    go on `after` those of the claim before."""
     for name in unconfirmed:
         yield RELEASE_UNCONFIRMED(owner=name)
-    more_is_due = yield from promote(tx, queue)
+    promoted = yield from promote(tx, queue, after.promoted)
     expires_at = tx.now + int(lease_seconds * 1000)
     lease = {"now": tx.now, "wall": tx.wall, "owner": owner, "expires_at": expires_at, "queue": queue}
-    taken = yield from _take(limit, lease, shares, after)
+    taken = yield from _take(limit, lease, shares, after.claimed)
     claimed: list[Claimed[Any]] = []
     unreadable: list[dict[str, Any]] = []
     for row in sorted(taken.rows, key=lambda row: str(row.id)):
@@ -80,23 +80,23 @@ def claim(
             unreadable.append({"row_id": row.id, "epoch": row.lease_epoch, "due_at": due_at})
     if unreadable:
         yield PUT_OFF_UNREADABLE.each(unreadable)
-    if len(taken.rows) == limit or more_is_due:
+    if len(taken.rows) == limit or promoted is not None:
         next_in: float | None = 0.0
     else:
         scheduled = yield NEXT_SCHEDULED(queue=queue)
         next_in = max(0.0, (scheduled[0].run_at - tx.now) / 1000) if scheduled else None
     ids = [each["row_id"] for each in unreadable]
-    return JobClaims(claimed, next_in, ids, taken.held_back, taken.walked_to)
+    return JobClaims(claimed, next_in, ids, taken.held_back, Turns(taken.walked_to, promoted or ""))
 
 
 @dataclass(slots=True)
 class _Taken:
     rows: list[Row]
     held_back: bool = False
-    walked_to: str | None = None
+    walked_to: str = ""
 
 
-def _take(limit: int, lease: dict[str, Any], shares: Shares, after: str | None) -> Operation[_Taken]:
+def _take(limit: int, lease: dict[str, Any], shares: Shares, after: str) -> Operation[_Taken]:
     """Leases jobs by rank, whosever they are, as long as no tenant holds its share; then tenant by tenant, past those
     that do: their jobs would have to be read one by one."""
     taken = _Taken([])
@@ -112,13 +112,8 @@ def _take(limit: int, lease: dict[str, Any], shares: Shares, after: str | None) 
     return taken
 
 
-def _take_past(taken: _Taken, limit: int, lease: dict[str, Any], shares: Shares, after: str | None) -> Operation[None]:
-    stops = list((yield WALK(queue=lease["queue"], tenant_id=after or "")))
-    if len(stops) == WALK_LENGTH:
-        taken.walked_to = stops[-1].tenant_id
-    elif after is not None:
-        seen = {stop.tenant_id for stop in stops}
-        stops += [each for each in (yield WALK(queue=lease["queue"], tenant_id="")) if each.tenant_id not in seen]
+def _take_past(taken: _Taken, limit: int, lease: dict[str, Any], shares: Shares, after: str) -> Operation[None]:
+    stops, taken.walked_to = yield from around(WALK, after, WALK_LENGTH, queue=lease["queue"])
     waiting = [stop.tenant_id for stop in sorted(stops, key=lambda stop: int(stop.rank))]
     while wanted := _in_turn(waiting, limit - len(taken.rows), shares):
         each = [{**lease, "tenant_id": tenant_id, "limit": places} for tenant_id, places in sorted(wanted.items())]

@@ -116,17 +116,25 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Turns:
+    """The tenants behind which walks from tenant to tenant go on, "": at the first. `claimed`: where some hold their
+    shares; `promoted`: where more was due than is promoted at once."""
+
+    claimed: str = ""
+    promoted: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class JobClaims:
     """The jobs of a claim. `next_in`: seconds until the next one is due, 0.0 if one is due now, None if none waits.
     `unreadable` are the ids of jobs that were put off, because only another version of this service can read them.
-    `held_back`: jobs that are due were left because their tenants hold their shares. A walk past the tenants that do
-    goes on behind the tenant `walked_to`, None: at the first."""
+    `held_back`: jobs that are due were left because their tenants hold their shares."""
 
     jobs: Sequence[Claimed[Any]]
     next_in: float | None
     unreadable: Sequence[str]
     held_back: bool
-    walked_to: str | None
+    reached: Turns
 
 
 @quickly_made

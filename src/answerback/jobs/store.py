@@ -39,6 +39,7 @@ from answerback.jobs.model import (
     Resolved,
     Swept,
     Tried,
+    Turns,
 )
 from answerback.jobs.outcome import Retry, Snooze
 from answerback.kernel.shares import Shares
@@ -64,7 +65,7 @@ class JobStore:
         self._backlog = backlog
         self._recount = Recount(self.count_open)
         self.unconfirmed = UnconfirmedClaims()
-        self._walked_to: dict[Queue, str | None] = {}
+        self._turns: dict[Queue, Turns] = {}
         self._released_of = ""
 
     async def accept(self, job: NewJob, limits: Limits, offer: Offer | None = None) -> Accepted:
@@ -96,7 +97,7 @@ class JobStore:
     async def claim(
         self, owner: str, limit: int, lease_seconds: float, shares: Shares, queue: Queue = Queue.INTERACTIVE
     ) -> JobClaims:
-        after = self._walked_to.get(queue)
+        after = self._turns.get(queue, Turns())
 
         def claim_as(name: str, unconfirmed: Sequence[str]) -> Any:
             return self._write(
@@ -106,7 +107,7 @@ class JobStore:
             )
 
         claimed: JobClaims = await self.unconfirmed.claim(owner, claim_as)
-        self._walked_to[queue] = claimed.walked_to
+        self._turns[queue] = claimed.reached
         return claimed
 
     async def extend(self, held: Sequence[tuple[str, int]], lease_seconds: float) -> set[str]:

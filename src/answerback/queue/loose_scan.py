@@ -5,7 +5,7 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import Table, bindparam, literal_column, select, true, tuple_
 
-from answerback.database.operation import Statement
+from answerback.database.operation import Operation, Row, Statement
 from answerback.database.sql import aliased, at_most, in_state
 
 _END: Any = literal_column(str(2**62))
@@ -59,6 +59,18 @@ def in_turn(
         return select(*(stops.c[name] for name in columns)).limit(at_most(length))
 
     return Statement(walk(lateral=False), postgresql=walk(lateral=True))
+
+
+def around(scan: Statement, after: str, length: int, **same: Any) -> Operation[tuple[list[Row], str]]:
+    """A loose scan by tenants that begins behind the tenant `after`, and goes on from the last tenant to the first: at
+    most `length`. And behind which tenant the next one begins, so that each is found as often as any other: "" where
+    there are no others."""
+    stops = list((yield scan(tenant_id=after, **same)))
+    if after and len(stops) < length:
+        seen = {stop.tenant_id for stop in stops}
+        stops += [stop for stop in (yield scan(tenant_id="", **same)) if stop.tenant_id not in seen]
+        del stops[length:]
+    return stops, stops[-1].tenant_id if len(stops) == length else ""
 
 
 def _first(ahead: Any, state: str, order: Sequence[str], chosen: Sequence[str], where: Sequence[Any]) -> Any:
