@@ -161,7 +161,9 @@ async def test_every_registered_kind_has_a_sample(tmp_path: Path) -> None:
         names = ("conversations", "service_secrets", "responses", "conversation_log", "job_events")
         stores: Any = type("Stores", (), dict.fromkeys(names))
         guard: Any = type("Guard", (), {"check": None})
-        kinds = make_kinds(configured, StubProvider(), guard, stores, anything, Instruments(Journal()), lifetimes)
+        kinds = make_kinds(
+            configured, StubProvider(), guard, stores, anything, anything, Instruments(Journal()), lifetimes
+        )
 
     assert {kind.name for kind in kinds.registry} == {sample.kind.name for sample in SAMPLES} - {EchoKind.name}
     assert all(len(kind.retries.waits) > 1 for kind in kinds.registry)
