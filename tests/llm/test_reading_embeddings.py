@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
@@ -61,6 +62,43 @@ async def test_short_vectors_are_read_as_they_are() -> None:
     _, document = await read_embeddings(Whole("[0.5, -1]"), lambda: 0, HeavyWork())  # type: ignore[arg-type]
 
     assert json.dumps(document["data"]) == '[{"index": 0, "embedding": [0.5, -1]}]'
+
+
+GOOD = b'{"data": [{"index": 0, "embedding": [0.5]}]}'
+
+
+@pytest.mark.parametrize("sent", [b"\xef\xbb\xbf" + GOOD, b"data: " + GOOD + b"\n\ndata: [DONE]\n\n", b"data: " + GOOD])
+async def test_what_stands_around_the_json_is_not_passed_on(
+    llm: FakeLLM, provider: OpenAICompatible, sent: bytes
+) -> None:
+    llm.then(replies.raw(sent))
+
+    assert (await provider.send(ChatRequest({"model": "m", "input": "x"}, 5, api=Api.EMBEDDINGS))).body == GOOD  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("vector", ["[null, null]", "[0.5, null]", "[true]", '["0.5"]', f"[{VECTOR}, null]"])
+async def test_a_vector_of_what_are_no_numbers_is_refused(vector: str) -> None:
+    with pytest.raises(ProviderError, match="no numbers"):
+        await read_embeddings(Whole(vector), lambda: 0, HeavyWork())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("asked", "vectors"),
+    [("a", 1), ([5, 6], 1), (["a"], 1), (["a", "b"], 2), ([[5], [6]], 2), ([{"image": "a"}], None)],
+)
+async def test_there_is_one_vector_for_each_input(
+    llm: FakeLLM, provider: OpenAICompatible, asked: Any, vectors: int | None
+) -> None:
+    """What is asked for in a way of the upstream's own is not counted."""
+    request = ChatRequest({"model": "m", "input": asked}, 5, api=Api.EMBEDDINGS)
+    for given in (1, 2, 3):
+        llm.then(replies.raw(Whole(*["[0.5]"] * given).body))
+        if vectors in (None, given):
+            await provider.send(request)
+            continue
+        with pytest.raises(ProviderError, match="each input") as caught:
+            await provider.send(request)
+        assert caught.value.failure.code is ErrorCode.UPSTREAM_INVALID
 
 
 async def test_embeddings_that_break_off_behind_a_good_head_are_no_answer(

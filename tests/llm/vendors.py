@@ -517,6 +517,7 @@ EXAMPLES = [
     *(Example(f"no room, {n}", 500, {"error": said}, M.CAPACITY) for n, said in enumerate(NO_ROOM)),
     *(Example(f"litellm {status}, {said}", status, error(said), meaning) for status, said, meaning in OF_LITELLM),
     *AWS,
+    Example("vercel", 403, error("no card", type="customer_verification_required"), M.CREDIT),
     # It broke.
     Example("not implemented", 501, error("not implemented"), M.FAILED),
     Example("llama.cpp", 501, error("This server does not support tools", type="not_supported_error"), M.FAILED),

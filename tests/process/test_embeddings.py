@@ -59,7 +59,7 @@ async def test_large_ones_are_taken(sdk: openai.AsyncOpenAI, llm: FakeLLM) -> No
     numbers = [0.123456789] * 100_000
     llm.on("much", replies.raw(vectors(*({"object": "embedding", "index": n, "embedding": numbers} for n in range(9)))))
 
-    made = await sdk.embeddings.create(model="m", input="much", encoding_format="float")
+    made = await sdk.embeddings.create(model="m", input=["much"] * 9, encoding_format="float")
 
     assert sum(len(each.embedding) for each in made.data) == 900_000
 

@@ -121,7 +121,8 @@ class OpenAICompatible:
         head, body = self._heads[request.api], _encode(asked)
         response = await self._transport.open(head, body, request.timeout, embeddings.MAX_BYTES)
         try:
-            whole, document = await embeddings.read_embeddings(response, self._now, self._heavy)
+            inputs = embeddings.inputs_of(asked.get("input"))
+            whole, document = await embeddings.read_embeddings(response, self._now, self._heavy, inputs)
         finally:
             response.close()
         return EmbeddingsReply(whole, document, asked["model"])

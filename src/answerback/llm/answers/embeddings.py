@@ -2,12 +2,14 @@
 
 import asyncio
 import re
+from codecs import BOM_UTF8
 from collections.abc import Callable, Mapping
 
 from answerback.kernel.heavy import HEAVY_BYTES, HeavyWork
 from answerback.kernel.json import Json
 from answerback.llm.answers import completions
 from answerback.llm.answers.odd_json import Mended
+from answerback.llm.answers.sse import first_data
 from answerback.llm.errors.failures import read_document
 from answerback.llm.transport import OpenResponse
 
@@ -20,17 +22,21 @@ _NUMBERS = re.compile(rb"\[[-+0-9.eE,\s]{256,}\]")
 
 
 async def read_embeddings(
-    response: OpenResponse, now: Callable[[], int], heavy: HeavyWork
+    response: OpenResponse, now: Callable[[], int], heavy: HeavyWork, inputs: int | None = None
 ) -> tuple[bytes, dict[str, Json]]:
     """The bytes and the same decoded, but for the numbers of long vectors: they are passed on as they came, and a
-    million of them would be decoded for seconds. Raises ProviderError."""
+    million of them would be decoded for seconds. `inputs`: how many vectors were asked for, if that is known. Raises
+    ProviderError."""
     body, broken = await response.read_what_came()
     if broken is not None and 200 <= response.status < 300:
         raise completions.broken_within(broken)
+    body = first_data(body.removeprefix(BOM_UTF8))
     shortened = await _without_numbers(body)
     async with heavy.on(len(shortened)):
         document = read_document(response, shortened, now(), broken)
     check(document)
+    if inputs is not None and len(document["data"]) != inputs:
+        raise completions.invalid("does not hold one embedding for each input")
     return body, document
 
 
@@ -54,3 +60,21 @@ def check(document: Mapping[str, Json]) -> None:
         raise completions.invalid("holds no embeddings")
     if not all(isinstance(each.get("embedding"), list | str) and each["embedding"] for each in data):
         raise completions.invalid("holds an embedding without numbers")
+    if not all(isinstance(each["embedding"], str) or all(map(_is_number, each["embedding"])) for each in data):
+        raise completions.invalid("holds an embedding of what are no numbers")
+
+
+def inputs_of(asked: Json) -> int | None:
+    """How many vectors belong to an `input`: a text, tokens, or a list of either; None for any other."""
+    if isinstance(asked, str):
+        return 1
+    if not isinstance(asked, list) or not asked:
+        return None
+    if all(isinstance(each, int) for each in asked):
+        return 1
+    return len(asked) if all(isinstance(each, str | list) for each in asked) else None
+
+
+def _is_number(value: Json) -> bool:
+    """Also a list: vectors of the tokens of a text."""
+    return isinstance(value, int | float | list) and not isinstance(value, bool)

@@ -103,7 +103,7 @@ ACCOUNT: tuple[Row, ...] = (
         Meaning.CREDIT,
         "OpenAI (insufficient_quota, billing_hard_limit_reached), Anthropic (billing_error), Moonshot "
         "(exceeded_current_quota_error), LiteLLM (budget_exceeded), DashScope (Arrearage), Volcengine "
-        "(AccountOverdueError), Vertex (BILLING_DISABLED), Tencent, OpenRouter (403 with limit_source), xAI",
+        "(AccountOverdueError), Vertex (BILLING_DISABLED), Vercel (no card), Tencent, OpenRouter (limit_source), xAI",
         words="insufficient_quota billing_hard_limit_reached billing_not_active billing_error credit_balance_too_low "
         "exceeded_current_quota_error budget_exceeded exceeded_budget budgetexceedederror insufficient_balance "
         "insufficient_credits insufficient_user_quota payment_required arrearage "
@@ -111,7 +111,7 @@ ACCOUNT: tuple[Row, ...] = (
         "billing_disabled account_deactivated resourceinsufficient.chargeresourceexhaust "
         "failedoperation.resourcepackexhausted failedoperation.freeresourcepackexhausted "
         "failedoperation.servicestopunpaid token_quota_reached pre_consume_token_quota_failed limit_source "
-        "servicequotaexceededexception "
+        "servicequotaexceededexception customer_verification_required "
         "personal-team-blocked:spending-limit spend_limit_exceeded blocked_api_access",
     ),
     row(
