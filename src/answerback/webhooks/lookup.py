@@ -66,12 +66,7 @@ class SystemLookup:
             if (addresses := self._remembered(host)) is not None:
                 self._turns.give(requester.tenant_id)
                 return addresses
-        found = await asyncio.wrap_future(self._begin(host, requester.tenant_id))
-        self._known[host] = _Known(found, time.monotonic() + REMEMBER_SECONDS)
-        self._known.move_to_end(host)
-        if len(self._known) > MAX_REMEMBERED:
-            self._known.popitem(last=False)
-        return found
+        return await asyncio.wrap_future(self._begin(host, requester.tenant_id))
 
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
@@ -84,10 +79,10 @@ class SystemLookup:
         """The thread is the tenant's until the resolver returns, whether or not anybody still waits for it."""
         loop = asyncio.get_running_loop()
 
-        def ended(_: "Future[Sequence[str]]") -> None:
+        def ended(lookup: "Future[Sequence[str]]") -> None:
             # The loop may be closed by then.
             with contextlib.suppress(RuntimeError):
-                loop.call_soon_threadsafe(self._turns.give, tenant_id)
+                loop.call_soon_threadsafe(self._end, host, tenant_id, lookup)
 
         try:
             lookup = self._pool.submit(self._resolve, host)
@@ -96,3 +91,12 @@ class SystemLookup:
             raise OSError("the service stops") from None
         lookup.add_done_callback(ended)
         return lookup
+
+    def _end(self, host: str, tenant_id: str, lookup: "Future[Sequence[str]]") -> None:
+        # Remembered first: the lookup that gets the thread next may be of the same name.
+        if not lookup.cancelled() and lookup.exception() is None:
+            self._known[host] = _Known(lookup.result(), time.monotonic() + REMEMBER_SECONDS)
+            self._known.move_to_end(host)
+            if len(self._known) > MAX_REMEMBERED:
+                self._known.popitem(last=False)
+        self._turns.give(tenant_id)
