@@ -14,6 +14,14 @@ from troubles import chunk, sse
 
 USAGE = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
 
+BESIDE: tuple[dict[str, Any], ...] = (
+    {"x_groq": {"id": "r", "error": "over capacity"}},
+    {"base_resp": {"status_code": 1002, "status_msg": "scripted"}},
+    {"errors": [{"message": "scripted"}]},
+    {"status": "failed"},
+)
+"""What stands beside choices where the upstream broke them off."""
+
 Fault = Callable[[random.Random], Reply]
 
 
@@ -37,7 +45,8 @@ def no_finish_reason(rng: random.Random) -> Reply:
 def error_chunk(rng: random.Random) -> Reply:
     documents = good(rng)
     said = {"code": rng.choice([429, 500, 502, "server_error", None]), "message": "scripted"}
-    broken = rng.choice([{"error": said}, chunk("", error=said), chunk("", "error")])
+    beside = chunk(None, "stop", **rng.choice(BESIDE))
+    broken = rng.choice([{"error": said}, chunk("", error=said), chunk("", "error"), beside])
     documents.insert(rng.randrange(len(documents)), broken)
     return replies.stream(sse(*documents))
 
@@ -137,13 +146,15 @@ def without_reason(rng: random.Random) -> Reply:
 def error_within(rng: random.Random) -> Reply:
     document, said = whole(rng), {"code": rng.choice([429, 500, "server_error", None]), "message": "scripted"}
     choice = document["choices"][0]
-    match rng.randrange(4):
+    match rng.randrange(5):
         case 0:
             document = {"error": said}
         case 1:
             document["error"] = said
         case 2:
             choice["error"] = said
+        case 3:
+            document |= rng.choice(BESIDE)
         case _:
             choice["finish_reason"] = rng.choice(["error", "network_error", "abort"])
     return replies.raw(encoded(document))
