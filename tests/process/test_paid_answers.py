@@ -1,5 +1,6 @@
 """An answer that came and is of no use may have been paid for: the caller learns of it, and it is not bought again."""
 
+import asyncio
 from collections.abc import Mapping
 from typing import Any
 
@@ -57,6 +58,30 @@ async def test_a_useless_answer_is_an_error_at_once_and_asked_for_once(
     assert (response.status, problem["error"]["code"]) == (502, code)
     assert response.headers["x-should-retry"] == "false"
     assert llm.count(text) == 1
+
+
+STREAMED_TOO: dict[str, tuple[str, Any]] = {
+    "generate-stream": ("/generate", lambda text: {"prompt": text, "stream": True}),
+    "responses": ("/v1/responses", lambda text: {"model": "fake", "input": text}),
+    "responses-stream": ("/v1/responses", lambda text: {"model": "fake", "input": text, "stream": True}),
+}
+
+
+async def test_an_answer_without_its_last_newlines_on_a_connection_that_stays_open_is_one_on_every_route(
+    http: aiohttp.ClientSession, llm: FakeLLM
+) -> None:
+    async def asked(route: str, path: str, body: Any) -> tuple[int, bool, int]:
+        text = f"no newline at {route}"
+        llm.on(text, replies.stream(sse(chunk("Hello", "stop"), done=False).rstrip(), "never"))
+        async with http.post(path, json=body(text)) as response:
+            said = await response.text()
+        return response.status, "Hello" in said and "upstream_timeout" not in said, llm.count(text)
+
+    routes = ROUTES | STREAMED_TOO
+
+    answers = await asyncio.gather(*(asked(route, *how) for route, how in routes.items()))
+
+    assert dict(zip(routes, answers, strict=True)) == dict.fromkeys(routes, (200, True, 1))
 
 
 async def test_openais_client_does_not_buy_it_again_either(service: Service, llm: FakeLLM) -> None:
