@@ -12,6 +12,7 @@ from answerback.conversations.windows import DatabaseWindows
 from answerback.jobs.kind import ENDED, Registry
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.retry import RetrySchedule
+from answerback.kernel.shares import Weights
 from answerback.settings import Settings
 from answerback.testing.clock import FakeClock
 from builders import Journal, StubProvider
@@ -30,7 +31,8 @@ async def registry(path: Any, clock: FakeClock) -> AsyncIterator[Registry]:
     settings = Settings(_env_file=None)  # type: ignore[call-arg]
     windows, instruments = DatabaseWindows(stores.conversations), Instruments(Journal(), clock)
     async with AsyncExitStack() as lifetimes:
-        kinds = make_kinds(settings, StubProvider(), Guard(), stores, windows, instruments, lifetimes)  # type: ignore[arg-type]
+        parts = settings, StubProvider(), Guard(), stores, windows, Weights(), instruments, lifetimes
+        kinds = make_kinds(*parts)  # type: ignore[arg-type]
         yield kinds.registry
     await stores.close()
 

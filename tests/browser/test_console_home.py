@@ -47,6 +47,9 @@ async def test_the_chart_follows_and_keeps_the_minute_that_is_read(visitor: Visi
     minute = page.get_by_role("slider", name="Minute")
     await minute.focus()
     await page.keyboard.press("Home")
+    for _ in range(3):
+        # The oldest minute goes when the next one begins.
+        await page.keyboard.press("ArrowRight")
     assert re.search(r"\d\d.*: 0 answers, 0 failed", await caption.inner_text())
 
     await running.say("Do you ship to Norway?", key=visitor.key)
@@ -68,7 +71,8 @@ async def test_home_shows_one_tenant_that_an_operator_chooses(owner: Visitor, ru
     await owner.sees("No jobs yet")
     job = await running.say("Read this whole catalogue.", key=made["key"])
     await page.locator(f"tr[data-key='{job}']").get_by_text("Delivered").wait_for()
-    await page.get_by_role("link", name="Upstream refused").click()
+    # Failures are counted a moment late, and this page reads them every half a minute.
+    await page.get_by_role("link", name="Upstream refused").click(timeout=60_000)
     await page.wait_for_url(f"**/console/jobs?*tenant={made['tenant_id']}")
     await page.locator(f"tr[data-key='{job}']").wait_for()
 

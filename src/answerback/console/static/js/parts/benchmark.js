@@ -87,6 +87,7 @@ async function run({ signal }, asked, progress, { shown, draw, readPast }) {
       shown.clear();
       for (const name of asked.names) if (reports.has(name)) shown.set(name, { ...reports.get(name), title: name });
       draw();
+      await readPast(signal);
     }
     fill(progress);
   } catch (error) {
@@ -94,7 +95,6 @@ async function run({ signal }, asked, progress, { shown, draw, readPast }) {
   } finally {
     removeEventListener("beforeunload", stay);
   }
-  await readPast(signal);
 }
 
 /** A name that is misspelt is refused before the others have been measured. */

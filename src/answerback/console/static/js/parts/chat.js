@@ -62,6 +62,7 @@ export class Chat {
       this.log.say(`Answer: ${answer.text}`);
       this.#messages.push({ role: "assistant", content: answer.text });
     } catch (error) {
+      answer.element.hidden = answer.isEmpty && answer.thinking.hidden;
       if (answer.isEmpty) this.#messages.pop();
       else this.#messages.push({ role: "assistant", content: answer.text });
       fill(foot, error.name === "AbortError" ? "Stopped." : failure(error));

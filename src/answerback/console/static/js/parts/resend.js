@@ -138,7 +138,7 @@ function progress(view, place, { resent, others, look }) {
     const failed = Math.min(resent, Math.max(0, now.dead - others.dead));
     const waiting = Math.min(resent - failed, Math.max(0, now.waiting - others.waiting));
     bar.value = resent - waiting;
-    const parts = [[resent - failed - waiting, "delivered"], [failed, "failed again"], [waiting, "waiting"]];
+    const parts = [[resent - failed - waiting, "delivered"], [failed, "failed again"], [waiting, "waiting for an attempt"]];
     const said = parts.filter(([n, what]) => n || what === "delivered").map(([n, what]) => `${number(n)} ${what}`);
     fill(words, `${counted(resent, "callback")} sent again: ${said.join(", ")}`);
     if (!waiting || !bar.isConnected) return false;
