@@ -71,7 +71,7 @@ async def test_home_shows_one_tenant_that_an_operator_chooses(owner: Visitor, ru
     await owner.sees("No jobs yet")
     job = await running.say("Read this whole catalogue.", key=made["key"])
     await page.locator(f"tr[data-key='{job}']").get_by_text("Delivered").wait_for()
-    # Failures are counted a moment late, and this page reads them every half a minute.
+    # Failures are counted a moment late, and this page reads them every ten seconds.
     await page.get_by_role("link", name="Upstream refused").click(timeout=60_000)
     await page.wait_for_url(f"**/console/jobs?*tenant={made['tenant_id']}")
     await page.locator(f"tr[data-key='{job}']").wait_for()
