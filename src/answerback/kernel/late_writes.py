@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-LAST_SECONDS = 0.3
+LAST_SECONDS = 0.5
 """How long an end waits for the database: a supervisor kills a process that takes long to stop."""
 
 
