@@ -32,6 +32,7 @@ from answerback.jobs.model import Limits
 from answerback.jobs.store import JobStore
 from answerback.jobs.submit import Submitter
 from answerback.kernel.instruments import Instruments
+from answerback.kernel.repeated import Repeated
 from answerback.kernel.retry import DAY
 from answerback.kernel.shares import Weights
 from answerback.llm.provider import Provider
@@ -144,9 +145,9 @@ async def build(
     await jobs.count_open()
     depths = opened(Depths(jobs, instruments.clock), lifetimes)
     key_uses = opened(KeyUses(stores.accounts, instruments.clock), lifetimes)
-    weight_reader = opened(WeightReader(stores.accounts, weights), lifetimes)
+    weight_reader = opened(Repeated(WeightReader(stores.accounts, weights).read), lifetimes)
     results = _make_results(settings, role)
-    retention = opened(Retention(results, settings.retention_days * DAY, instruments.log), lifetimes)
+    retention = opened(Repeated(Retention(results, settings.retention_days * DAY, instruments.log).prune), lifetimes)
     engine = None
     if role is not Role.API:
         sender, secrets = webhooks.sender, webhooks.secrets
