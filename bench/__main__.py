@@ -39,6 +39,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a few minutes, once the peers are installed")
     parser.add_argument("--without-peers", action="store_true", help="install none, and compare with none")
+    parser.add_argument("--only", default="", metavar="TEXT", help="of neighbours: the scenes whose name has this")
     parser.add_argument("workloads", nargs="*", metavar="workload", help=", ".join(STEPS))
     chosen = parser.parse_args()
     if unknown := set(chosen.workloads) - STEPS.keys():
@@ -47,7 +48,7 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)
     try:
-        return _run(chosen.quick, chosen.workloads or list(STEPS), peers=not chosen.without_peers)
+        return _run(chosen.quick, chosen.workloads or list(STEPS), chosen.only, peers=not chosen.without_peers)
     except BenchError as error:
         sys.stderr.write(f"bench: {error}\n")
         return 2
@@ -55,7 +56,7 @@ def main() -> int:
         return 130
 
 
-def _run(quick: bool, workloads: list[str], *, peers: bool) -> int:
+def _run(quick: bool, workloads: list[str], only: str, *, peers: bool) -> int:
     results, plan = Results(), QUICK if quick else FULL
     build()
     for peer in PEERS:
@@ -68,9 +69,8 @@ def _run(quick: bool, workloads: list[str], *, peers: bool) -> int:
     began = time.monotonic()
     with ExitStack() as stack:
         upstream = stack.enter_context(Upstream())
-        stage = Stage(
-            plan, upstream, _server(stack, PostgresServer, results), _server(stack, RedisServer, results), results
-        )
+        servers = _server(stack, PostgresServer, results), _server(stack, RedisServer, results)
+        stage = Stage(plan, upstream, *servers, results, only)
         for name in workloads:
             title, step = STEPS[name]
             print(title, flush=True)

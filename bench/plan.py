@@ -20,6 +20,11 @@ class Plan:
     """After which memory is compared."""
     acts: int
     """Of a tenant beside another one."""
+    backlog: int
+    """What another tenant has waiting."""
+    turns: int
+    """Of a tenant alone, and beside that."""
+    acts_of_turn: int
 
 
 FULL = Plan(
@@ -32,6 +37,9 @@ FULL = Plan(
     queued=100_000,
     requests=1_000_000,
     acts=200,
+    backlog=50_000,
+    turns=8,
+    acts_of_turn=1_000,
 )
 QUICK = Plan(
     rounds=1,
@@ -43,4 +51,7 @@ QUICK = Plan(
     queued=5_000,
     requests=5_000,
     acts=40,
+    backlog=2_000,
+    turns=1,
+    acts_of_turn=200,
 )

@@ -38,6 +38,11 @@ class Stage:
     postgres: PostgresServer | None
     redis: RedisServer | None
     results: Results
+    only: str = ""
+    """Of a workload that has many scenes, those whose name has this."""
+
+    def wants(self, scene: str) -> bool:
+        return self.only in scene
 
     @contextmanager
     def database(self) -> Iterator[str]:

@@ -1,4 +1,5 @@
-"""The LLM, the receivers and the file server of both tenants, in this process."""
+"""The file servers of both tenants, the small one's receiver, and an LLM that judges essays, in this process. Whatever
+else answers the big tenant is the upstream: under its load this process would be the slowest of all."""
 
 import asyncio
 import json
@@ -22,9 +23,10 @@ FILE_SERVERS = 20
 
 
 class Doubles:
-    """`answered` callbacks are known by the number in their path; a model's name says how long the LLM takes."""
+    """Awaited callbacks are known by the number in their path; others go to the URL `ignored`."""
 
-    def __init__(self) -> None:
+    def __init__(self, ignored: str) -> None:
+        self.ignored = ignored
         self._awaited: dict[str, asyncio.Future[float]] = {}
         self._runner: web.AppRunner | None = None
         self._silent: list[asyncio.Server] = []
@@ -34,7 +36,6 @@ class Doubles:
         app = web.Application(client_max_size=2**24)
         app.router.add_post("/v1/chat/completions", self._complete)
         app.router.add_post("/awaited/{number}", self._called_back)
-        app.router.add_post("/ignored", self._ignore)
         app.router.add_get("/essay", self._essay)
         app.router.add_get("/slow/{number}", self._slow_essay)
         self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.0)
@@ -52,8 +53,8 @@ class Doubles:
         if self._runner is not None:
             await self._runner.cleanup()
 
-    def url(self, path: str) -> str:
-        return self._addresses[0] + path
+    def url(self, path: str, host: str = HOST) -> str:
+        return self._addresses[0].replace(HOST, host) + path
 
     def essay(self, number: int) -> str:
         """The URL of a file that is there at once."""
@@ -78,7 +79,6 @@ class Doubles:
 
     async def _complete(self, request: web.Request) -> web.Response:
         asked: dict[str, Any] = await request.json()
-        await asyncio.sleep(int(asked["model"].removeprefix("ms-")) / 1000)
         message = {"role": "assistant", "content": VERDICT}
         return web.json_response(
             {
@@ -95,9 +95,6 @@ class Doubles:
         came = self._awaited.pop(request.match_info["number"], None)
         if came is not None and not came.done():
             came.set_result(time.perf_counter())
-        return web.Response()
-
-    async def _ignore(self, request: web.Request) -> web.Response:  # noqa: ARG002
         return web.Response()
 
     async def _essay(self, request: web.Request) -> web.Response:  # noqa: ARG002

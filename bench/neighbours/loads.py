@@ -2,18 +2,21 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TypeAlias
 
 from bench.neighbours.doubles import Doubles
 from bench.neighbours.tenant import Tenant
+from bench.systems import model
+from bench.tools import BenchError
 
 Load: TypeAlias = Callable[[Tenant, Doubles], AbstractAsyncContextManager[None]]
 
 SLOW_JOBS, SLOW_LLM_MS = 20_000, 10_000
-SLOW_FILES = 1_000
+SLOW_FILES = DEAD_NAMES = 1_000
 SILENT_RECEIVERS, SILENT_CALLBACKS = 20, 4_000
 LISTS, LISTED = 50, 10_000
 CALLERS, PLACES, CALL_MS = 200, 20, 300
@@ -22,9 +25,9 @@ QUERIES = ("status=failed", "kind=review", "session_id=none", "delivery=dead", "
 
 @asynccontextmanager
 async def slow_jobs(big: Tenant, doubles: Doubles) -> AsyncIterator[None]:
-    url, model = doubles.url("/ignored"), f"ms-{SLOW_LLM_MS}"
+    slow, url = model(SLOW_LLM_MS), doubles.ignored
     jobs = [
-        {"message": "Hello", "session_id": f"slow-{number}", "model": model, "callback_url": url}
+        {"message": "Hello", "session_id": f"slow-{number}", "model": slow, "callback_url": url}
         for number in range(SLOW_JOBS)
     ]
     await big.post_many("/webhook", jobs)
@@ -37,12 +40,26 @@ async def slow_files(big: Tenant, doubles: Doubles) -> AsyncIterator[None]:
         {
             "submission_id": f"slow-{number}",
             "file_refs": [{"url": doubles.url(f"/slow/{number}")}],
-            "webhook_url": doubles.url("/ignored"),
+            "webhook_url": doubles.ignored,
         }
         for number in range(SLOW_FILES)
     ]
     await big.post_many("/v1/reviews", reviews)
     yield
+
+
+@asynccontextmanager
+async def dead_names(big: Tenant, doubles: Doubles) -> AsyncIterator[None]:
+    """All at once: the 202 of such a review waits for its name."""
+
+    async def send(number: int) -> None:
+        refs = [{"url": f"http://dead{number}.test/essay"}]
+        review = {"submission_id": f"dead-{number}", "file_refs": refs, "webhook_url": doubles.ignored}
+        with contextlib.suppress(BenchError):
+            await big.post("/v1/reviews", review)
+
+    async with _beside(send(number) for number in range(DEAD_NAMES)):
+        yield
 
 
 @asynccontextmanager
@@ -58,7 +75,7 @@ async def silent_receivers(big: Tenant, doubles: Doubles) -> AsyncIterator[None]
 
 @asynccontextmanager
 async def lists(big: Tenant, doubles: Doubles) -> AsyncIterator[None]:
-    url = doubles.url("/ignored")
+    url = doubles.ignored
     jobs = [{"message": "Hello", "session_id": f"listed-{n}", "callback_url": url} for n in range(LISTED)]
     await big.post_many("/webhook", jobs)
 
@@ -90,7 +107,13 @@ async def _again(act: Callable[[], Awaitable[None]], times: int = 1) -> AsyncIte
         while True:
             await act()
 
-    tasks = [asyncio.create_task(repeat()) for _ in range(times)]
+    async with _beside(repeat() for _ in range(times)):
+        yield
+
+
+@asynccontextmanager
+async def _beside(running: Iterable[Coroutine[None, None, None]]) -> AsyncIterator[None]:
+    tasks = [asyncio.create_task(each) for each in running]
     try:
         yield
     finally:
@@ -109,12 +132,20 @@ class Scene:
     load: Load
     act: Callable[[Tenant], Awaitable[None]]
     rate: float = 15.0
+    judged: bool = False
+    """Its LLM answers with what it thinks of an essay."""
     settings: Mapping[str, str] = field(default_factory=dict)
 
 
 SCENES = (
     Scene(f"{SLOW_JOBS:,} jobs on a {SLOW_LLM_MS // 1000}-second LLM", slow_jobs, Tenant.message),
-    Scene(f"{SLOW_FILES:,} reviews of slow files", slow_files, Tenant.review),
+    Scene(f"{SLOW_FILES:,} reviews of slow files", slow_files, Tenant.review, judged=True),
+    Scene(
+        f"{DEAD_NAMES:,} reviews of dead names",
+        dead_names,
+        Tenant.named_message,
+        settings={"PYTHONPATH": str(Path(__file__).parent / "names")},
+    ),
     Scene(f"{SILENT_CALLBACKS:,} callbacks to silent receivers", silent_receivers, Tenant.message),
     Scene(f"{LISTS} lists of {LISTED:,} jobs at once", lists, Tenant.message),
     Scene(
