@@ -131,7 +131,7 @@ async def test_interactive_jobs_take_the_places_that_batch_jobs_leave(
 async def test_beside_live_jobs_batch_jobs_begin_one_by_one(
     shop: Shop, batched: Batched, monkeypatch: pytest.MonkeyPatch, live: bool, at_once: int
 ) -> None:
-    monkeypatch.setattr(pace, "LEAST", pace.MOST)
+    monkeypatch.setattr(pace, "LATE_SECONDS", 3_600.0)
     monkeypatch.setattr(pace, "INCREASE", pace.MOST)
     claim, limits = JobStore.claim, []
 
