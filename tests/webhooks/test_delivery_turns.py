@@ -3,8 +3,9 @@
 from collections import Counter
 
 import pytest
-from owing import SHUT, claim, copy_delivery, owe, urls
+from owing import ALIVE, SHUT, claim, copy_delivery, owe, urls
 
+from answerback.kernel.shares import Shares
 from answerback.webhooks.model import DeliveryClaims, OriginKey, OriginRoom
 from builders import LEASE, TENANT, URL, roomy
 from databases import Database
@@ -117,6 +118,19 @@ async def test_after_a_round_in_vain_the_next_look_is_when_the_first_of_all_orig
     found = [await claim(stores, known) for _ in range(3)]
 
     assert [claims.next_in for claims in found] == [0.0, 0.0, 5.0]
+
+
+async def test_a_round_ends_with_what_was_held_back_on_its_way(stores: Stores, database: Database) -> None:
+    """So that the tenant's next free place leads to another claim."""
+    await owe_at_many_origins(stores, database)
+    middle = sorted(closed_origins())[MANY // 2]
+    known = closed_origins() | {ALIVE: SHUT, middle: OriginRoom(1)}
+    at_its_share = Shares(10, 4.0)
+    at_its_share.take(TENANT, 8)
+
+    found = [await claim(stores, known, shares=at_its_share) for _ in range(3)]
+
+    assert [(claims.held_back, claims.next_in) for claims in found] == [(False, 0.0), (True, 0.0), (True, 30.0)]
 
 
 async def test_of_more_tenants_than_a_walk_looks_at_each_is_looked_at_as_often(

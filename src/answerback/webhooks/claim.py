@@ -156,13 +156,15 @@ def claim(
         moments.append(under_way.next_at)
     next_at = min(moments, default=None)
     waiting = [origin.key.tenant_id for origin in origins if origin.room and not origin.probed]
+    held_back = not full and not all(map(shares.allowance, waiting))
+    held_back = held_back or (under_way is not None and under_way.held_back)
     return DeliveryClaims(
         deliveries=sorted((_claimed(tx, row) for row in taken.rows), key=lambda claim: claim.id),
         next_in=_seconds_until(next_at if reached is None else tx.now, tx.now),
         drained=[origin.key for origin in taken.drained],
-        held_back=not full and not all(map(shares.allowance, waiting)),
+        held_back=held_back,
         walked_to=walked.to,
-        under_way=None if reached is None else Round(reached, next_at),
+        under_way=None if reached is None else Round(reached, next_at, held_back),
     )
 
 

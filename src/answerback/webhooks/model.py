@@ -125,11 +125,13 @@ class Reported:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """A walk past all origins that takes several claims. It goes on behind `reached`; `next_at` is when something is
-    due at the origins up to there, on the scheduling clock, None: nothing waits for a time."""
+    """A walk past all origins that takes several claims. It goes on behind `reached`. Of the origins up to there
+    `next_at` is when something is due, on the scheduling clock, None: nothing waits for a time; `held_back` is whether
+    something that is due was left because its tenant holds its share."""
 
     reached: OriginKey
     next_at: int | None
+    held_back: bool
 
 
 @dataclass(frozen=True, slots=True)
