@@ -12,7 +12,7 @@ from answerback.http.cors import Cors
 from answerback.http.disconnect import CLIENT, Client
 from answerback.http.error_handlers import CLIENT_CLOSED_REQUEST, ErrorRenderers
 from answerback.http.errors import RETRY_AFTER, BodyTooLarge, ErrorContent, RateLimited, content_of
-from answerback.http.headers import RESPONSE_HEADERS
+from answerback.http.headers import RESPONSE_HEADERS, with_plain_cookies
 from answerback.http.paths import Paths
 from answerback.http.request_log import ENDLESS, ERROR_CODE, NO_HANDLER, RequestLog, request_id
 from answerback.http.routing import RouteLabels
@@ -162,6 +162,8 @@ class _Exchange:
         self.status: int | None = None
         self.added: list[tuple[bytes, bytes]] = []
         headers: dict[bytes, bytes] = dict(scope["headers"])
+        if b"cookie" in headers:
+            scope["headers"] = with_plain_cookies(scope["headers"])
         self.request_id = request_id(headers.get(b"x-request-id", b""))
         self.origin = headers.get(b"origin")
         length = headers.get(b"content-length", b"")
