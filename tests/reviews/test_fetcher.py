@@ -1,6 +1,7 @@
 """Fetching files: what comes back, what never will, and where no redirect and no name may lead."""
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -70,6 +71,41 @@ async def test_a_charset_in_an_extended_form_is_a_text_that_names_none(receiver:
 
     assert isinstance(fetched.charset, str)
     assert fetched.charset not in CHARSETS
+
+
+COSTLY = 60_000
+
+
+@pytest.mark.parametrize(
+    ("status", "headers"),
+    [
+        (200, b'Content-Type: text/plain; a="' + b";" * COSTLY),
+        (200, b'Content-Type: text/plain; a="' + b'\\";' * (COSTLY // 3)),
+        (200, b"Content-Type: text/plain; " + b"charset*0=x;" * (COSTLY // 12)),
+        (302, b"Location: http://" + "\ufdfa".encode() * (COSTLY // 3) + b".test/"),
+        (302, b"Location: //" + b"\xff" * COSTLY),
+        (302, b"Location: /" + b"../" * (COSTLY // 3)),
+    ],
+    ids=lambda value: ascii(value)[:40],
+)
+async def test_no_server_chooses_what_its_headers_cost(receiver: Receiver, status: int, headers: bytes) -> None:
+    """Given headers that some parsers read again for each of their characters; it takes a tenth of the bound."""
+
+    receiver.on("/a", behaviours.babble(b"HTTP/1.1 %d X\r\n%b\r\nContent-Length: 1\r\n\r\nx" % (status, headers)))
+    async with fetching() as fetcher:
+        began = time.thread_time()
+        with contextlib.suppress(FileError):
+            await fetcher.fetch(receiver.url("/a"), "t1")
+
+    assert time.thread_time() - began < 0.25
+
+
+async def test_a_redirect_whose_path_is_not_ascii_is_followed(receiver: Receiver) -> None:
+    receiver.on("/a", behaviours.redirect("/gr\u00fc\u00df"))
+    receiver.on("/gr\u00fc\u00df", file(b"x"))
+
+    async with fetching() as fetcher:
+        assert (await fetcher.fetch(receiver.url("/a"), "t1")).data == b"x"
 
 
 async def test_a_file_comes_as_it_is(receiver: Receiver) -> None:

@@ -2,8 +2,9 @@
 
 import asyncio
 import random
-from email.message import Message
+import re
 
+from python_multipart.multipart import parse_options_header
 from yarl import URL
 
 from answerback.http.client.response import Response
@@ -22,6 +23,7 @@ MAX_REDIRECTS = 3
 SPREAD_SECONDS = 30.0
 """Reviews that wait for one server come again one after the other, each finding it free for several files."""
 
+_NOT_ASCII = re.compile(rb"[^\x20-\x7e]")
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PASSING = frozenset({408, 425, 429})
 
@@ -70,7 +72,7 @@ class FileFetcher:
                 # Of a body that is not wanted the rest may be endless: the connection goes rather than being drained.
                 response.close()
             try:
-                url = str(where.join(as_written(location)))
+                url = str(where.join(as_written(_in_ascii(location))))
             except ValueError:
                 raise FileError("cannot be fetched: its server redirects to something that is not a URL") from None
         raise FileError(f"cannot be fetched: it is redirected more than {MAX_REDIRECTS} times")
@@ -100,10 +102,15 @@ def _named(response: Response) -> tuple[str, str]:
     """What the server says of the file: media type and charset, empty where it says nothing."""
     if "Content-Type" not in response.headers:
         return "", ""
-    said = Message()
-    said["Content-Type"] = response.headers["Content-Type"]
-    # A parameter in RFC 2231's form is a tuple here: as a text it is no charset.
-    return said.get_content_type(), str(said.get_param("charset") or "")
+    # Python's own parser takes the square of the header's length.
+    said, parameters = parse_options_header(_in_ascii(response.headers["Content-Type"]))
+    media_type = said.decode() if said.count(b"/") == 1 else "text/plain"
+    return media_type, parameters.get(b"charset", b"").decode()
+
+
+def _in_ascii(value: str) -> str:
+    """A header with its other bytes quoted: a host of 60 kB of ligatures would be encoded for a second."""
+    return _NOT_ASCII.sub(lambda found: b"%%%02X" % found[0][0], value.encode("utf-8", "surrogateescape")).decode()
 
 
 def _too_large() -> FileError:
