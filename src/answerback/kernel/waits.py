@@ -12,18 +12,25 @@ LONGEST_WAIT = 31 * 86_400.0
 """In seconds. A longer wait, and one in the past, is none."""
 
 _SECONDS = re.compile(r"[0-9]{1,11}(\.[0-9]{1,9})?")
-_NUMBER = re.compile(r"[0-9]+(\.[0-9]{1,9})?")
+_NUMBER = re.compile(r"\+?([0-9]+(?:\.[0-9]{1,9})?|\.[0-9]{1,9})(?:, .*)?")
+"""Of a header, which a proxy may have put twice into one line."""
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
 _PIECE = re.compile(
     r"([0-9]{1,11}(?:\.[0-9]{1,9})?)\s?"
     r"(ms|milliseconds?|s|secs?|seconds?|m|mins?|minutes?|h|hrs?|hours?|d|days?)(?![a-z])",
     re.IGNORECASE,
 )
-_DURATION = re.compile(rf"(?:{_PIECE.pattern}(?:,? (?:and )?)?){{1,5}}", re.IGNORECASE)
+_DURATION = re.compile(rf"(?:{_PIECE.pattern}(?:,? (?:and )?(?=[0-9]))?){{1,5}}", re.IGNORECASE)
+_ISO_DURATION = re.compile(r"PT(?:([0-9]{1,5})H)?(?:([0-9]{1,6})M)?(?:([0-9]{1,8}(?:\.[0-9]{1,9})?)S)?", re.IGNORECASE)
 _ASKED = re.compile(
-    r"\b(?:try(?:ing)? again|retry(?:ing)?|wait|resets?|available|replenished|resume)\b(?=([^0-9.]{0,30}\b))",
+    r"\b(?:try(?:ing)? again|retry(?:ing)?|retry_after|wait|resets?|available|replenished|resume|lifted|expires?"
+    r"|allowed|back ?off|cool ?down)\b(?=([^0-9.]{0,30}\b))",
     re.IGNORECASE,
 )
+_ASKED_SECONDS = re.compile(
+    r"\bretry[-_ ]?after[\s:=\"']{1,4}([0-9]{1,6}(?:\.[0-9]{1,9})?)(?=\s*(?:[,;!)}\]'\"]|\.(?![0-9])|$))", re.IGNORECASE
+)
+"""Without a unit it is as in the header."""
 _ASKED_CHINESE = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,3})?) ?(毫秒|秒|分|小?时)钟?[之以]?后")
 _CHINESE = {"毫秒": 0.001, "秒": 1.0, "分": 60.0, "时": 3_600.0, "小时": 3_600.0}
 _SPAN = re.compile(r"(?:([0-9]{1,3})\.)?([0-9]{1,2}):([0-9]{2}):([0-9]{2})")
@@ -35,14 +42,18 @@ FIELDS = frozenset(
     {"retry_after", "retryafter", "retry_after_seconds", "retryafterseconds", "retrydelay", "retry_delay"}
     | {"estimated_time", "retry_after_ms", "retryafterms", "retry_in", "retry_in_seconds", "reset_in", "resets_in"}
     | {"resets_in_seconds", "reset_in_seconds", "reset_after", "wait_seconds", "wait_time", "seconds_to_wait"}
-    | {"cooldown_seconds"}
+    | {"cooldown_seconds", "retry_after_secs", "retry_after_sec", "retry_after_s", "ratelimit_reset_after"}
+    | {"x_ratelimit_reset_after"}
 )
 """Names of fields that hold a wait: Google's RetryInfo (`retryDelay`), Discord's and others' `retry_after`, Hugging
 Face's `estimated_time`. In lower case, with underscores for hyphens."""
 
 
-MOMENTS = frozenset({"resets_at", "reset_at", "resetsat", "resetat", "reset_time", "resettime", "retry_at", "retryat"})
-"""Names of fields that hold the moment of which one waits: OpenAI's and Anthropic's `resets_at`. As in `FIELDS`."""
+MOMENTS = FIELDS | {
+    *("resets_at", "reset_at", "resetsat", "resetat", "reset_time", "resettime", "retry_at", "retryat", "next_retry_at")
+}
+"""Names of fields that hold the moment of which one waits: OpenAI's and Anthropic's `resets_at`. As in `FIELDS`, which
+hold moments, too."""
 
 
 def parse_retry_after(value: str | None, now_ms: int) -> float | None:
@@ -52,8 +63,8 @@ def parse_retry_after(value: str | None, now_ms: int) -> float | None:
     if value is None:
         return None
     value = value.strip()
-    if _NUMBER.fullmatch(value):
-        return _of_number(float(value), now_ms)
+    if (number := _NUMBER.fullmatch(value)) is not None:
+        return _of_number(float(number[1]), now_ms)
     if (seconds := duration(value)) is not None:
         return min(seconds, LONGEST_WAIT)
     try:
@@ -75,13 +86,16 @@ def clock_of(date: str | None, now_ms: int) -> int:
 
 
 def duration(value: str) -> float | None:
-    """Seconds of `7.66`, `34s`, `1h2m3.5s`, `2 minutes`, or of `[days.]hh:mm:ss`; None for anything else."""
+    """Seconds of `7.66`, `34s`, `1h2m3.5s`, `2 minutes`, of `[days.]hh:mm:ss`, or of `PT1M30S` (ISO 8601); None for
+    anything else."""
     value = value.strip()
     if _SECONDS.fullmatch(value):
         return float(value)
     if (span := _SPAN.fullmatch(value)) is not None:
         days, hours, minutes, seconds = (int(each or 0) for each in span.groups())
         return days * 86_400.0 + hours * 3_600.0 + minutes * 60.0 + seconds
+    if (iso := _ISO_DURATION.fullmatch(value)) is not None and any(iso.groups()):
+        return sum(float(each or 0) * unit for each, unit in zip(iso.groups(), (3_600.0, 60.0, 1.0), strict=True))
     if not _DURATION.fullmatch(value):
         return None
     return sum(float(number) * _UNITS[_unit(unit)] for number, unit in _PIECE.findall(value))
@@ -132,18 +146,20 @@ def wait_in_text(text: str, now_ms: int) -> float | None:
         found = _SPAN.match(rest) or _DURATION.match(rest)
         if found is not None and (seconds := duration(found.group())) is not None:
             return sane(seconds)
+    if (asked_seconds := _ASKED_SECONDS.search(text)) is not None:
+        return sane(float(asked_seconds[1]))
     if (chinese := _ASKED_CHINESE.search(text)) is not None:
         return sane(float(chinese[1]) * _CHINESE[chinese[2]])
     return None
 
 
 def wait_in_answer(text: str, now_ms: int) -> float | None:
-    """Seconds that the beginning of a body asks for: in a field of its first two levels, or in words."""
+    """Seconds that the beginning of a body asks for: in a field, the outer ones first, or in words."""
     try:
-        fields = tuple(_fields(json.loads(text)))
+        document = json.loads(text)
     except (ValueError, RecursionError):
-        fields = ()
-    waits = (_in_field(name, value, now_ms) for name, value in fields)
+        document = None
+    waits = (_in_field(name, value, now_ms) for name, value in _fields(document))
     wait = next((wait for wait in waits if wait is not None), None)
     return wait_in_text(text, now_ms) if wait is None else wait
 
@@ -154,15 +170,19 @@ def sane(seconds: float) -> float | None:
 
 
 def _in_field(name: str, value: Json, now_ms: int) -> float | None:
-    moment = moment_in_field(name, value)
-    return wait_in_field(name, value) if moment is None else wait_until(moment, now_ms)
+    wait = wait_in_field(name, value)
+    if wait is None and (moment := moment_in_field(name, value)) is not None:
+        return wait_until(moment, now_ms)
+    return wait
 
 
 def _fields(body: Json) -> Iterable[tuple[str, Json]]:
-    for name, value in body.items() if isinstance(body, dict) else ():
-        yield name, value
-        if isinstance(value, dict):
-            yield from value.items()
+    level = [body]
+    while level:
+        fields = [field for each in level if isinstance(each, dict) for field in each.items()]
+        yield from fields
+        listed = [item for each in level if isinstance(each, list) for item in each]
+        level = [*(value for _, value in fields if isinstance(value, dict | list)), *listed]
 
 
 def _of_number(number: float, now_ms: int) -> float | None:
