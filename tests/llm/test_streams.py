@@ -124,6 +124,24 @@ async def test_numbers_that_json_does_not_know_are_null_in_an_answer_that_is_tak
         assert document["choices"][0].get("message", {"content": "x"})["content"] == "x"
 
 
+@pytest.mark.parametrize("filler", [0, 300_000], ids=["light", "heavy"])
+async def test_line_breaks_that_stand_in_a_text_as_they_are_break_no_answer(
+    llm: FakeLLM, provider: OpenAICompatible, filler: int
+) -> None:
+    """Given an upstream that writes its JSON by hand."""
+    odd = b'"finish_reason": "stop"}], "filler": "%b"' % (b"x" * filler)
+    whole = b'{"choices": [{"message": {"content": "a\tb\nc\x1bd"}, %b}' % odd
+    events = b'data: {"choices": [{"delta": {"content": "a\tb\ndata: c\x1bd"}, %b}\n\n' % odd
+    llm.then(replies.raw(whole), replies.raw(events), replies.stream(events))
+
+    replied = [await send_whole(provider, WHOLE) for _ in range(2)]
+    chunk = (await chunks(provider))[0]
+
+    assert [reply.answer().text for reply in replied] == ["a\tb\nc\x1bd"] * 2
+    assert [json.loads(reply.body)["object"] for reply in replied] == ["chat.completion"] * 2
+    assert (chunk.text, json.loads(chunk.data)["object"]) == ("a\tb\nc\x1bd", "chat.completion.chunk")
+
+
 async def test_a_stream_that_nobody_asked_for_is_joined_whatever_it_is_labelled(
     llm: FakeLLM, provider: OpenAICompatible
 ) -> None:

@@ -1,4 +1,5 @@
-"""JSON as upstreams write it: words in place of numbers, vast numbers, bytes that are no UTF-8, megabytes of values."""
+"""JSON as upstreams write it: words in place of numbers, vast numbers, line breaks within texts, bytes that are no
+UTF-8, megabytes of values."""
 
 import json
 import math
@@ -30,8 +31,8 @@ class Mended(dict[str, Json]):
 def decode(body: bytes) -> Json:
     """The decoded document, None if the body is not JSON, or is nested deeper than `MAX_DEPTH`. NaN and Infinity, which
     are not JSON, are read as null, and so are numbers that Python would read as infinite or not at all; bytes that are
-    no UTF-8 are read as the sign for such. An object that has any of them is `Mended`. A byte order mark is skipped
-    (RFC 8259, section 8.1)."""
+    no UTF-8 are read as the sign for such; control characters within texts as themselves. An object that has any of
+    them is `Mended`. A byte order mark is skipped (RFC 8259, section 8.1)."""
     if len(body) < HEAVY_BYTES:
         return _decode(body)
     with without_collecting():
@@ -83,14 +84,21 @@ def _decode(body: bytes) -> Json:
     except RecursionError:
         return None
     except json.JSONDecodeError as error:
-        known = len(text) <= LONGEST_REWRITTEN and _WORD.match(text, error.pos)
-        document = _mended(_WORDS.sub(_as_null, text)) if known else None
+        if error.msg.startswith(_CONTROL):
+            document = _mended(text)
+        else:
+            known = len(text) <= LONGEST_REWRITTEN and _WORD.match(text, error.pos)
+            document = _mended(_WORDS.sub(_as_null, text)) if known else None
     except ValueError:
         document = _mended(text)
     if isinstance(document, dict) and "\ufffd" in text and not is_utf8(body):
         document = Mended(document)
     return None if _too_deep(text, document) else document
 
+
+_CONTROL = "Invalid control character"
+"""What Python says of a line break or the like that stands in a text as it is. It ought to be escaped (RFC 8259,
+section 7), and means the same."""
 
 _WORD = re.compile(r"[-+]?(?:nan|inf(?:inity)?)\b", re.IGNORECASE)
 """What C and C++ write for numbers that JSON does not know."""
@@ -148,4 +156,5 @@ _LENIENT = json.JSONDecoder(
     parse_constant=lambda _: None,
     parse_float=_finite_or_none,
     parse_int=_int_or_none,
+    strict=False,
 )
