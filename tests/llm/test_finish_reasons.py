@@ -17,6 +17,7 @@ WORDS: dict[Finish, list[Any]] = {
         *(" stop ", {"type": "stop", "matched": 2}, "eosFound", "<|return|>", "<|END_OF_TURN_TOKEN|>", "hit_eos"),
         *("stop_seq", "stop_str", "eos_id", "natural", "StopReason.END_TURN", "<FinishReason.stop: 'stop'>"),
         *("turn_complete", "message_stop", "stop_on_eos", "ended", "end of message"),
+        *("google_stop", "azure-stop", "VERTEX_AI_STOP", "openaiFinishReasonStop"),
     ],
     Finish.CUT: [
         *("length", "LENGTH", "max_tokens", "MAX_TOKENS", "maxTokens", "max-tokens", "model_length", "ERROR_LIMIT"),
@@ -27,6 +28,8 @@ WORDS: dict[Finish, list[Any]] = {
         *("kv_cache_full", "out_of_tokens", "ran out of context"),
         *("hit_max", "max_completion", "max_tool_calls", "num_predict", "reasoning_limit", "no more tokens"),
         *("token_cap", "repetition_detected", "loop_detected", "pause"),
+        *("cut", "stop_length", "sequence_length", "too_many_tokens", "reached_max", "reached_limit", "stopped_limit"),
+        *("gemini_max_tokens",),
     ],
     Finish.TOOLS: [
         *("tool_calls", "tool-calls", "toolCalls", "tool_use", "function_call"),
@@ -38,6 +41,9 @@ WORDS: dict[Finish, list[Any]] = {
         *("FINISH_REASON_SAFETY", "moderation_blocked", "policy_violation", "refused", "flagged", "risk_control"),
         *("csam", "google.generativeai.FinishReason.SAFETY", "input_sensitive"),
         *("hate", "violence", "sexual_content", "self_harm", "profanity"),
+        *("data_inspection_failed", "inappropriate_content", "illegal_content", "offensive", "DANGEROUS_CONTENT"),
+        *("HARASSMENT", "pii", "HAP", "prompt_injection", "illicit", "responsible_ai", "CIVIC_INTEGRITY"),
+        *("protected_material_text", "denied_topic", "restricted_content", "content_security", "political"),
     ],
     Finish.FAILED: [
         *("error", "ERROR", "network_error", "insufficient_system_resource", "abort", "aborted", "cancelled"),
@@ -50,6 +56,11 @@ WORDS: dict[Finish, list[Any]] = {
         *("stalled", "gave_up", "out_of_credits", "EngineDead", "engine_died", "hang", "LANGUAGE_UNSUPPORTED"),
         *("eof_reached", "engine_shutdown", "suspended", "bad_request", "empty_response", "no_response", "HTTP 500"),
         *("retracted", "withdrawn", "stop_button", "max_retries", "schema_violation", "exceeded", "internal"),
+        *("bad_gateway", "gateway", "cuda_oom", "segfault", "fault", "terminate", "terminated_early", "expired"),
+        *("halted", "offline", "no_capacity", "unauthorized", "forbidden", "payment_required", "restarted"),
+        *("maintenance", "SIGTERM", "kill", "user_stop", "manual_stop", "forced_stop", "emergency_stop"),
+        *("load_shedding", "bad_output", "not_ready", "backend_gone", "migrated", "not_found", "retry_later"),
+        *("try_again", "EPIPE", "cut_by_server", "no_output", "outage", "degraded", "illegal_state", "network"),
     ],
     Finish.NONE: [
         *(None, "", " ", "null", "NULL", "None", "nil", "undefined", "NaN", "n/a", "-", "...", "string", "unset"),
@@ -58,7 +69,10 @@ WORDS: dict[Finish, list[Any]] = {
         *("{{finish_reason}}", "your_reason_here", "TODO", "streaming", "continue", "(null)", "Optional.empty"),
         *(0, 1, True, False, 1.5, [], ["stop"], {}, {"type": None}, "The answer ended as it was expected to end. " * 2),
     ],
-    Finish.UNKNOWN: ["a_word_of_its_own", "a reason of its own", "ファイン", "42", "exchanged"],
+    Finish.UNKNOWN: [
+        *("a_word_of_its_own", "a reason of its own", "ファイン", "42", "exchanged"),
+        *("finished_normally", "normal_termination", "terminated_normally", "terminator"),
+    ],
 }
 ALL = [(word, finish) for finish, words in WORDS.items() for word in words]
 

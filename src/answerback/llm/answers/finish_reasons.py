@@ -67,7 +67,7 @@ _ROWS: Sequence[tuple[Finish, str, str]] = (
     (Finish.CUT, "xAI", "max_len max_context"),
     (Finish.CUT, "llama.cpp", "limit"),
     (Finish.CUT, "vLLM", "repetition"),
-    (Finish.CUT, "gateways", "max_length truncated context_length context_length_exceeded max_time"),
+    (Finish.CUT, "gateways", "max_length truncated cut context_length context_length_exceeded max_time"),
     (Finish.TOOLS, "OpenAI", "tool_calls function_call requires_action"),
     (Finish.TOOLS, "Anthropic, Bedrock", "tool_use"),
     (Finish.TOOLS, "Cohere", "tool_call"),
@@ -105,7 +105,11 @@ def _key(word: str) -> str:
 
 _CLASSES: Mapping[str, Finish] = {_key(word): finish for finish, _, words in _ROWS for word in words.split()}
 
-_PREFIXES = re.compile(r"(finish|stop|done)?reason")
+_PREFIXES = re.compile(
+    r"(?:openai|azure|google|gemini|vertex(?:ai)?|anthropic|claude|bedrock|mistral|cohere|groq|together|fireworks|xai|deepseek"
+    r"|qwen|vllm|ollama|openrouter)?(?:(?:finish|stop|done)?reason)?"
+)
+"""Whose word it is, and what it is for."""
 
 _STEMS: Sequence[tuple[Finish, re.Pattern[str]]] = (
     (
@@ -114,7 +118,8 @@ _STEMS: Sequence[tuple[Finish, re.Pattern[str]]] = (
             r"(max|hit)\w*(token|len|turn|step|iteration|round|time|output|max|tool|completion)|^(num|n)predict|tokencap"
             r"|(token|length|context|ctx|cache|output|completion|size|time(?!d?out)|char|turn|step)s?\w*"
             r"(limit|exceed|exhaust|reach|overflow|window|full|capped)|outof(token|context|ctx)"
-            r"|inglimit|^length|nomoretokens|^limit|truncat|toolong|budget|cutoff|partial|repetition|loopdetect|^pause"
+            r"|inglimit|^length|length$|nomoretokens|toomanytokens|^limit|truncat|toolong|budget|cutoff|partial|repetition"
+            r"|loopdetect|^pause|reached(max|limit)|(hit|stopped)limit"
         ),
     ),
     (
@@ -122,18 +127,23 @@ _STEMS: Sequence[tuple[Finish, re.Pattern[str]]] = (
         re.compile(
             r"filter|safety|unsafe|sensitiv|moderat|refus|prohibit|blocked|blocklist|recitation|guardrail|censor"
             r"|(?<!schema)violat|^hate|violence|sexual|profan|selfharm"
-            r"|flagged|harm|toxic|policy|risk|jailbreak|copyright|csam|nsfw"
+            r"|flagged|harm|toxic|policy|risk|jailbreak|copyright|csam|nsfw|harass|dangerous|inappropriate|offensive|illicit"
+            r"|illegal(?!arg|state|instr)|^pii|^hap$|injection|inspection|responsibleai|civicintegrity|protectedmaterial"
+            r"|(denied|restricted)(topic|content)|contentsecurity|politic"
         ),
     ),
     (
         Finish.FAILED,
         re.compile(
             r"error|fail|abort|cancel|timeout|timedout|deadline|exception|interrupt|disconnect|overload|unavailable"
-            r"|unreachable|insufficient|exhaust|malformed|invalid|unexpected|crash|killed|preempt|evict|limit|throttl"
-            r"|quota|busy|broke|lost|corrupt|reject|byuser|outof|^oom|reset|closed|hangup|hung|hang$|dropped|panic|dead|died"
-            r"|incomplete|prematur|^eof|eof$|logits|stall|g[ai]veup|unsupported|^(http|code|status)?[45]\d\d$"
-            r"|shutdown|suspend|badrequest|internal|(no|empty)(response|answer)|retract|recall|withdr|deleted|stopbutton"
-            r"|exceed|maxretr|schema"
+            r"|unreachable|insufficient|exhaust|malformed|invalid|unexpected|crash|^kill|killed|preempt|evict|limit|throttl"
+            r"|quota|busy|broke|lost|corrupt|reject|byuser|outof|^oom|oom$|reset|closed|hangup|hung|hang$|dropped|panic|dead"
+            r"|died|incomplete|prematur|^eof|eof$|logits|stall|g[ai]veup|unsupported|^(http|code|status)?[45]\d\d$|^bad"
+            r"|shutdown|suspend|internal|(no|empty)(response|answer|output|content|reply|result)|retract|recall|withdr|deleted"
+            r"|(user|manual|forced?|emergency|hard)stop|stopbutton|exceed|retry|retries|tryagain|schema|illegal|(?<!de)fault"
+            r"|(?<!normal)(?<!natural)terminat(?!or|\w*normal)|sig(term|kill|abrt|segv|int|hup)|expire|halted|^halt$|epipe"
+            r"|network|connection|socket|gateway|capacity|loadshed|unauth|forbidden|denied|payment|billing|restart|offline"
+            r"|maintenance|outage|unhealthy|degraded|migrat|not(found|ready|complete)|gone$|cutby|unable"
         ),
     ),
     (Finish.TOOLS, re.compile(r"tool|function")),
