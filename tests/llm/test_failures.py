@@ -440,6 +440,17 @@ async def test_the_settings_of_the_account_are_not_shown_to_a_caller(
     assert error.reason == example.body["error"]["message"], "the operator's log has the link"
 
 
+async def test_whatever_a_404_did_not_find_another_provider_may_have(llm: FakeLLM, provider: OpenAICompatible) -> None:
+    llm.then(replies.status(404, {"error": "Repository Not Found for url: https://x/api/models/m"}))
+
+    with pytest.raises(ProviderError) as raised:
+        await complete(provider, QUESTION)
+
+    error = raised.value
+    assert (error.failure.code, error.elsewhere, error.concerns) == (ErrorCode.UPSTREAM_REFUSED, True, Concerns.REQUEST)
+    assert status_of(error) == 400, "OpenAI's clients would take a 404 for the model's"
+
+
 @pytest.mark.parametrize("said", ["Deployment of org-abc123 is not implemented", NO_ROOM[0]])
 @pytest.mark.parametrize("status", [500, 501])
 async def test_trouble_within_the_upstream_is_tried_again_and_not_shown(

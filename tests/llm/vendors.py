@@ -203,6 +203,13 @@ BEDROCK_OLD = "This model version has reached the end of its life."
 BEDROCK_FORM = "Model use case details have not been submitted for this account."
 REPEATED = "Error code: 402 - {'error': {'message': 'x', 'code': 'invalid_request_error'}}"
 
+TOKEN_LIMIT = " For details, see: https://help.aliyun.com/zh/model-studio/error-code#token-limit"
+NO_CARD = "INVALID_PAYMENT_INSTRUMENT:A valid payment instrument must be provided."
+NO_FREE_TIER = "Gemini API free tier is not available in your country. Please enable billing on your project"
+SGLANG_LONG = "Input length (33000 tokens) exceeds the maximum allowed length (32768 tokens). Use a shorter input"
+SILICON_LONG = "length of prompt_tokens (40000) must be less than max_seq_len (32768)."
+MINIMAX_LONG = "invalid params, context window exceeds limit"
+
 SEEN = [
     Example("anthropic, spent", 400, error(ANTHROPIC_SPENT, type="invalid_request_error"), M.CREDIT),
     Example("groq, spent", 400, error("Organization has exceeded its limit", code="blocked_api_access"), M.CREDIT),
@@ -228,6 +235,22 @@ SEEN = [
     Example("litellm", 429, error("No deployments available for this model, Try again in 5 seconds."), M.LIMITED, 5),
     Example("chatgpt", 429, error("The limit is reached", resets_in_seconds=7), M.LIMITED, 7),
     Example("zhipu", 429, error("请在 30 秒后重试"), M.LIMITED, 30),
+    Example("dashscope", 429, error(QUOTA + TOKEN_LIMIT, code="insufficient_quota"), M.LIMITED),
+    Example("bedrock, no card", 403, {"message": "Model access is denied due to " + NO_CARD}, M.CREDIT),
+    Example("bedrock, account", 400, {"message": "Access to Bedrock models is not allowed for this account."}, M.AUTH),
+    Example("gemini, free tier", 400, google(400, NO_FREE_TIER, "FAILED_PRECONDITION"), M.AUTH),
+    Example("gemini, header", 400, google(400, "Missing or invalid Authorization header.", "X"), M.AUTH),
+    Example("lm studio, channel", 400, {"error": "Channel Error"}, M.FAILED),
+    Example("sglang", 400, {"object": "error", "message": SGLANG_LONG}, M.CONTEXT),
+    Example("siliconflow", 400, {"code": 20015, "message": SILICON_LONG}, M.CONTEXT),
+    Example("volcengine", 400, error("Total tokens of image and text exceed max message tokens."), M.CONTEXT),
+    Example("minimax, long", 0, {"base_resp": {"status_code": 2013, "status_msg": MINIMAX_LONG}}, M.CONTEXT),
+    Example("an unnamed quota, in a stream", 0, {"message": QUOTA}, M.CREDIT),
+    Example("an unnamed balance, in a stream", 0, {"message": "Insufficient account balance"}, M.CREDIT),
+    Example("an unnamed 401 in a 200", 0, {"message": "Unauthorized"}, M.AUTH),
+    Example("an unnamed 403 in a 200", 0, {"detail": "Forbidden"}, M.AUTH),
+    Example("an unnamed key in a 200", 0, {"detail": "Invalid token."}, M.AUTH),
+    Example("a filter's words in a stream", 0, {"message": "Forbidden words were found"}, M.FAILED),
 ]
 """Errors that users of gateways and clients have reported."""
 
@@ -239,6 +262,18 @@ DEEPSEEK_BUSY = "Service is too busy. We advise users to temporarily switch to a
 NOT_A_CHAT = "This is not a chat model and thus not supported in the v1/chat/completions endpoint."
 
 DOCUMENTED = [
+    Example("minimax, connections", 0, {"base_resp": {"status_code": 1041, "status_msg": "conn limit"}}, M.LIMITED),
+    Example("minimax, growth", 0, {"base_resp": {"status_code": 2045, "status_msg": "rate growth limit"}}, M.LIMITED),
+    Example("minimax, plan", 0, {"base_resp": {"status_code": 2061, "status_msg": "no such plan"}}, M.AUTH),
+    Example(
+        "minimax, output", 422, error("output new_sensitive (1027)", type="unprocessable_entity_error"), M.FILTERED
+    ),
+    Example("spark, audit", 0, {"code": 10013, "message": "no"}, M.FILTERED),
+    Example("spark, unauthorized", 0, {"code": 11200, "message": "AppIdNoAuthError"}, M.AUTH),
+    Example("spark, day", 0, {"code": 11201, "message": "no"}, M.LIMITED),
+    Example("spark, long", 0, {"code": 10907, "message": "no"}, M.CONTEXT),
+    Example("baidu, permission", 0, {"error_code": 6, "error_msg": "No permission to access data"}, M.AUTH),
+    Example("novita", 403, {"code": 403, "reason": "NOT_ENOUGH_BALANCE", "message": "no"}, M.CREDIT),
     Example("mistral, inactive", 401, {"detail": "Inactive subscription or usage limit reached"}, M.CREDIT),
     Example("portkey", 412, {"status": "failure", "message": "Portkey Error: Usage limit exceeded"}, M.CREDIT),
     Example("stepfun, spent", 429, error("Credits exhausted"), M.CREDIT),
@@ -529,6 +564,11 @@ EXAMPLES = [
     Example("a proxy", 502, b"<html><h1>502 Bad Gateway</h1></html>", M.FAILED),
     Example("in a stream", 0, {"message": "Internal error"}, M.FAILED),
     # The request is wrong.
+    Example("llama.cpp, jinja", 500, error("tools param requires --jinja flag", type="server_error"), M.REFUSED),
+    Example("openai in a stream", 0, error("Unsupported", type="invalid_request_error", param="top_k"), M.REFUSED),
+    Example("google in a stream", 0, {"message": "no", "status": "INVALID_ARGUMENT"}, M.REFUSED),
+    Example("minimax, characters", 0, {"base_resp": {"status_code": 1042, "status_msg": "invisible"}}, M.REFUSED),
+    Example("a 404 of anything", 404, {"error": "Repository Not Found for url: https://x/api/models/x"}, M.REFUSED),
     Example("openai", 400, error("Invalid value", param="temperature", code="invalid_value"), M.REFUSED),
     Example("mistral", 422, {"object": "error", "message": {"detail": EXTRA}}, M.REFUSED),
     Example("ollama", 400, error("registry.ollama.ai/library/gemma does not support tools"), M.REFUSED),
@@ -538,6 +578,12 @@ EXAMPLES = [
     Example("ollama", 500, {"error": "this model is missing data required for image input"}, M.REFUSED),
     Example("minimax", 0, {"base_resp": {"status_code": 2013, "status_msg": "invalid params"}}, M.REFUSED),
     # Nothing there.
+    Example("modal", 404, b"modal-http: app for invoked web endpoint is stopped", M.WRONG_PATH),
+    Example("ngrok", 404, b"The endpoint x.ngrok-free.app is offline.\r\n\r\nERR_NGROK_3200\r\n", M.WRONG_PATH),
+    Example("laravel", 404, {"message": "The route chat/completions could not be found."}, M.WRONG_PATH),
+    Example(
+        "hugging face", 410, {"error": "https://x.co is no longer supported. Please use https://y.co"}, M.WRONG_PATH
+    ),
     Example("openai", 404, error("Invalid URL (POST /v1/v1/chat/completions)"), M.WRONG_PATH),
     Example("azure", 404, error("Resource not found", code="404"), M.WRONG_PATH),
     Example("fastapi", 404, {"detail": "Not Found"}, M.WRONG_PATH),

@@ -54,6 +54,21 @@ ACCOUNT: tuple[Row, ...] = (
     ),
     row(
         Meaning.AUTH,
+        "MiniMax, error codes: 2061, a plan without the model",
+        statuses=(NO_STATUS,),
+        words="2061",
+        ours=NO_ACCESS,
+        concerns=Concerns.MODEL,
+    ),
+    row(
+        Meaning.CREDIT,
+        "Bedrock: a model of AWS Marketplace, and an account without a card",
+        statuses=(400, 403),
+        says=r"invalid_payment_instrument|valid payment instrument",
+        concerns=Concerns.MODEL,
+    ),
+    row(
+        Meaning.AUTH,
         "OpenAI (a project, an organization that is not verified), Groq, Bedrock, Hugging Face, New API: sentences",
         statuses=(401, 403),
         says=MODEL_DENIED,
@@ -106,7 +121,7 @@ ACCOUNT: tuple[Row, ...] = (
         "(AccountOverdueError), Vertex (BILLING_DISABLED), Vercel (no card), Tencent, OpenRouter (limit_source), xAI",
         words="insufficient_quota billing_hard_limit_reached billing_not_active billing_error credit_balance_too_low "
         "exceeded_current_quota_error budget_exceeded exceeded_budget budgetexceedederror insufficient_balance "
-        "insufficient_credits insufficient_user_quota payment_required arrearage "
+        "insufficient_credits insufficient_user_quota payment_required arrearage not_enough_balance "
         "accessdenied.unpurchased prepaidbilloverdue postpaidbilloverdue commoditynotpurchased accountoverdueerror "
         "billing_disabled account_deactivated resourceinsufficient.chargeresourceexhaust "
         "failedoperation.resourcepackexhausted failedoperation.freeresourcepackexhausted "
@@ -148,7 +163,7 @@ ACCOUNT: tuple[Row, ...] = (
     row(
         Meaning.CREDIT,
         "OpenAI, Perplexity (401): exceeded your current quota. Gemini says so of limits a minute, with a wait",
-        statuses=_STATUSES,
+        statuses=(NO_STATUS, *_STATUSES),
         says=QUOTA,
         asks_wait=False,
     ),
@@ -173,7 +188,7 @@ ACCOUNT: tuple[Row, ...] = (
         says=_BEGINS
         + r"(?:your (?:credit|account)\b[^.]{0,20} (?:balance )?is (?:too low|insufficient)|budget has been exceeded"
         r"|exceededbudget|(?:litellm \w+: [^;]{0,60})?exceeded budget"
-        r"|(?:you have )?(?:insufficient|not enough) (?:balance|credits?|funds)"
+        r"|(?:you have )?(?:insufficient|not enough) (?:account )?(?:balance|credits?|funds)"
         r"|access denied, please make sure"
         r"|(?:you have|this workspace has) reached (?:your|its) specified api usage limits"
         r"|organization has exceeded its spend limit)",
@@ -191,7 +206,8 @@ ACCOUNT: tuple[Row, ...] = (
         Meaning.AUTH,
         "Gemini (400, location)",
         statuses=(NO_STATUS, 400),
-        says=_BEGINS + r"(?:user location is not supported|country, region, or territory not supported)",
+        says=_BEGINS + r"(?:user location is not supported|country, region, or territory not supported"
+        r"|gemini api free tier is not available in your country)",
         ours=REGION,
     ),
     row(
@@ -219,9 +235,23 @@ ACCOUNT: tuple[Row, ...] = (
         statuses=(NO_STATUS, 400),
         says=_BEGINS + r"(?:(?:incorrect|invalid) api[ -]?key|api[ -]?key (?:not valid|not found|expired|is invalid)"
         r"|authentication (?:failed|error)|operation not allowed$|access token (?:is )?(?:invalid|expired)"
+        r"|access to bedrock models is not allowed for this account|missing or invalid authorization header"
         r"|(?:this |your )?(?:organization|workspace|account) (?:has been|is) (?:disabled|restricted|suspended))",
     ),
-    row(Meaning.AUTH, "MiniMax, error codes: 1004, 2049", statuses=(NO_STATUS,), words="1004 2049"),
+    row(
+        Meaning.AUTH,
+        "Gateways and Baidu (6): what belongs to a 401 or a 403, in a stream or a 200",
+        statuses=(NO_STATUS,),
+        says=r"^(?:unauthori[sz]ed|unauthenticated|forbidden|access denied|(?:no )?permission (?:denied|to access data)"
+        r"|not authenticated|(?:invalid|expired|missing) (?:access |api )?(?:token|credentials?|authorization))"
+        r" ?(?:[.:;,!(-]|due to\b|$)",
+    ),
+    row(
+        Meaning.AUTH,
+        "MiniMax, error codes: 1004, 2049; Spark, error codes: 10015, 10016, 11200",
+        statuses=(NO_STATUS,),
+        words="1004 2049 10015 10016 11200",
+    ),
     row(
         Meaning.AUTH,
         "Zhipu, error codes: accounts that do not exist or are locked",

@@ -10,10 +10,10 @@ import re
 from answerback.kernel.provider_error import Concerns
 from answerback.llm.errors.account_dialects import ACCOUNT, FIREWALL
 from answerback.llm.errors.error_bodies import HTTPS_WANTED, ErrorBody
+from answerback.llm.errors.filter_dialects import FILTERS
 from answerback.llm.errors.meaning import NO_STATUS, RETRY_AFTER, Meaning, Row, row
 from answerback.llm.errors.sentences import (
     CONTEXT,
-    FILTERED,
     NO_MEMORY,
     NO_MODEL,
     NO_SLOT,
@@ -32,26 +32,7 @@ _REQUEST = (NO_STATUS, 400, 403, 413, 422, 500)
 _LOOKUP = (NO_STATUS, 400, 404, 410, 422)
 
 TABLE: tuple[Row, ...] = (
-    # Filters, before permissions: some refuse with 403.
-    row(
-        Meaning.FILTERED,
-        "OpenAI and Azure (content_filter, ResponsibleAIPolicyViolation), OpenRouter (403 with flagged_input), "
-        "DashScope (DataInspectionFailed), Volcengine (SensitiveContentDetected), StepFun (451), LiteLLM, Vertex",
-        words="content_filter content_policy_violation contentpolicyviolationerror responsibleaipolicyviolation "
-        "content_filter_result flagged_input data_inspection_failed datainspectionfailed sensitivecontentdetected "
-        "inputtextsensitivecontentdetected outputtextsensitivecontentdetected inputimagesensitivecontentdetected "
-        "outputimagesensitivecontentdetected inputvideosensitivecontentdetected inputtextriskdetection "
-        "outputtextriskdetection inputimageriskdetection outputimageriskdetection censorship_blocked "
-        "prohibited_content content_blocked guardrail_intervened moderation sensitive_words_detected",
-    ),
-    row(Meaning.FILTERED, "Zhipu, error codes: 1301", statuses=(400,), words="1301"),
-    row(Meaning.FILTERED, "MiniMax, error codes: 1026, 1027", statuses=(NO_STATUS,), words="1026 1027"),
-    row(
-        Meaning.FILTERED,
-        "DeepSeek (Content Exists Risk), Cohere (498, usage guidelines), Moonshot (high risk), Cloudflare's AI gateway",
-        statuses=(NO_STATUS, 400, 403, 422, 424, 451, 498),
-        says=FILTERED,
-    ),
+    *FILTERS,
     row(
         Meaning.LIMITED,
         "OpenRouter, errors: 402 in_flight_budget_exhausted",
@@ -70,7 +51,7 @@ TABLE: tuple[Row, ...] = (
         Meaning.LIMITED,
         "DashScope, error codes: 429 insufficient_quota and Throttling.AllocationQuota are limits a minute",
         statuses=(429,),
-        says=r"allocated quota exceeded",
+        says=r"allocated quota exceeded|error-code#(?:token|rate)-limit",
     ),
     row(
         Meaning.LIMITED,
@@ -146,7 +127,7 @@ TABLE: tuple[Row, ...] = (
         Meaning.FAILED,
         "LM Studio (400): its model crashed, or was taken out, under the request",
         statuses=(NO_STATUS, 400),
-        says=r"^(?:the )?model (?:has crashed|(?:re|un)loaded)",
+        says=r"^(?:(?:the )?model (?:has crashed|(?:re|un)loaded)|channel error$)",
     ),
     row(
         Meaning.MODEL,
@@ -159,6 +140,12 @@ TABLE: tuple[Row, ...] = (
         "vLLM, Ollama, DeepSeek, xAI, Anthropic, OpenRouter, Fireworks, Bedrock, LiteLLM: sentences",
         statuses=_LOOKUP,
         says=NO_MODEL,
+    ),
+    row(
+        Meaning.WRONG_PATH,
+        "Hugging Face: 410 for an address of the API that is no more",
+        statuses=(410,),
+        says=r"^https?://\S+ is no longer supported",
     ),
     row(Meaning.MODEL, "NVIDIA NIM, SambaNova: 410 for a retired model", statuses=(410,)),
     row(
@@ -178,11 +165,12 @@ TABLE: tuple[Row, ...] = (
     ),
     row(
         Meaning.LIMITED,
-        "MiniMax: 1002, 1039, 2056; Spark: 11202, 11203",
+        "MiniMax: 1002, 1039, 1041, 2045, 2056; Spark: 11201, 11202, 11203",
         statuses=(NO_STATUS,),
-        words="1002 1039 2056 11202 11203",
+        words="1002 1039 1041 2045 2056 11201 11202 11203",
     ),
-    row(Meaning.REFUSED, "MiniMax, error codes: 2013", statuses=(NO_STATUS,), words="2013"),
+    row(Meaning.CONTEXT, "Spark, error codes: 10907", statuses=(NO_STATUS,), words="10907"),
+    row(Meaning.REFUSED, "MiniMax, error codes: 1042, 2013", statuses=(NO_STATUS,), words="1042 2013"),
     row(
         Meaning.CAPACITY,
         "Anthropic (overloaded_error), Groq (498 capacity_exceeded), Mistral (3505), Google (UNAVAILABLE), Bedrock, "
@@ -234,6 +222,13 @@ TABLE: tuple[Row, ...] = (
         statuses=(NO_STATUS, 500),
         words="badrequesterror unprocessableentityerror",
     ),
+    row(
+        Meaning.REFUSED,
+        "OpenAI, vLLM, Google, DashScope: names of a wrong request, in a stream or a 200",
+        statuses=(NO_STATUS,),
+        words="invalid_request_error bad_request_error badrequest bad_request invalid_argument invalid_parameter_error "
+        "invalidparameter validation_error validationexception unsupported_parameter unsupported_value",
+    ),
     # What the status alone says.
     row(Meaning.AUTH, "RFC 9110, sections 15.5.2 and 15.5.8", statuses=(401, 407)),
     row(
@@ -263,6 +258,7 @@ BLOCKED = row(
 )
 NOTHING_THERE = row(Meaning.WRONG_PATH, "a web page, or nothing at all, in place of an API's error")
 BROKEN = row(Meaning.FAILED, "RFC 9110, section 15.6")
+NOT_FOUND = row(Meaning.REFUSED, "RFC 9110, section 15.5.5", concerns=Concerns.REQUEST)
 OTHERWISE = row(Meaning.REFUSED, "RFC 9110, section 15.5")
 
 _REFUSALS = frozenset({400, 404, 413, 422})
@@ -290,4 +286,6 @@ def classify(status: int, body: ErrorBody, *, asks_wait: bool, retry_after: bool
             return each
     if status in (404, 405) and (body.is_page or not body.message):
         return NOTHING_THERE
+    if status == 404:
+        return NOT_FOUND
     return BROKEN if status >= 500 else OTHERWISE

@@ -174,7 +174,8 @@ def _refused(decided: Row, status: int, named: str, body: ErrorBody) -> Provider
         message or f"the upstream refused the request with {named}; {remedy}",
         retryable=False,
         shown_status=_shown_status(meaning, status),
-        elsewhere=meaning is Meaning.MODEL,
+        # Whatever a 404 did not find, another provider may have.
+        elsewhere=meaning is Meaning.MODEL or status == 404,
         param=body.param,
         upstream_code=code,
     )

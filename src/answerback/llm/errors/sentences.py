@@ -24,7 +24,9 @@ CONTEXT = (
     r"|context length is only|max_model_len|longer than the (?:model's context|maximum model length)"
     r"|exceed context limit|greater than max_seq_len"
     r"|maximum prompt length|greater than the context length|context (?:the )?overflows|input tokens exceed"
-    r"|exceed\w{0,6}[^.]{0,40}maximum (?:input|sequence|prompt) length|input token count is \d+ but"
+    r"|exceed\w{0,6}[^.]{0,40}maximum (?:allowed |input |sequence |prompt )?length|input token count is \d+ but"
+    r"|must be less than max_seq_len|exceed max message tokens"
+    r"|input[^.;]{0,40}tokens?[^.;]{0,20}exceed\w{0,6}[^.;]{0,20}limit"
     r"|current length is \d+ while limit is|range of input length"
     r"|input (?:\(\d+ tokens\) )?is too large to process"
     r"|prompt contains \d+ tokens[^.]{0,60}too large|max size: \d+ tokens|prompt ?超长|超出最大长度"
@@ -87,10 +89,11 @@ FILTERED = (
     r"content management policy|content[ _](?:policy|moderation|filter)|safety system|usage guidelines"
     r"|content exists risk"
     r"|inappropriate content|sensitive (?:content|words)|considered high risk|\bflagged\b|敏感|prompt blocked"
-    r"|content (?:is|was|has been) blocked"
+    r"|content (?:is|was|has been) blocked|\bnew_sensitive\b"
 )
 UNREADABLE = (
     r"^(?:image|audio|video) input is not supported|^failed to parse (?:tools|messages|tool call arguments)\b"
+    r"|^tools param requires\b"
     r"|missing data required for image input"
 )
 """A request that a model cannot take, or that nobody can."""
@@ -99,5 +102,6 @@ NOWHERE = (
     r"|.{0,20}\bpath\b.{0,80}not found)$"
     r"|^invalid url\b|no route matched|no route for that uri|could not route to"
     r"|^cannot (?:post|get) |method not allowed|unexpected endpoint"
-    r"|unknown request url|requested url .{0,80}not found"
+    r"|unknown request url|requested url .{0,80}not found|^modal-http: |\bERR_NGROK_|^deployment_not_found"
+    r"|^(?:the )?(?:requested )?(?:route|path|resource) .{0,80}(?:not found|not be found|is invalid)"
 )
