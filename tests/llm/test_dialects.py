@@ -11,6 +11,7 @@ from answerback.llm.answers.odd_json import decode
 from answerback.llm.errors.dialects import BLOCKED, BROKEN, NOTHING_THERE, OTHERWISE, TABLE, classify
 from answerback.llm.errors.error_bodies import named_in_headers, read_error
 from answerback.llm.errors.meaning import Meaning, Row
+from answerback.llm.errors.rate_headers import resets_of_kinds
 from answerback.llm.errors.redaction import redact
 
 NOW = 1_750_000_000_000
@@ -62,6 +63,14 @@ def test_no_upstream_chooses_what_its_sentence_costs(said: str, status: int) -> 
 
     classify(status, body, asks_wait=wait_in_text(body.message, NOW) is not None)
     redact(body.message, ("a-secret",))
+
+    assert time.thread_time() - began < 0.25
+
+
+def test_no_upstream_chooses_what_the_names_of_its_headers_cost() -> None:
+    began = time.thread_time()
+
+    assert resets_of_kinds({"rate-limit-" * 5_000: "1", "x-ratelimit-reset-tokens": "2"}, NOW) == 2
 
     assert time.thread_time() - began < 0.25
 

@@ -1,6 +1,7 @@
 """Reading a chat model's review, and bounding what an LLM says of its failures."""
 
 import contextlib
+import time
 
 import pytest
 from hypothesis import given
@@ -16,6 +17,7 @@ from answerback.reviews.model import LONGEST_ERROR, Verdict, not_reviewed, verdi
         ' \n{"feedback": "so-so", "score": 0.25, "grade": "D"}\n',
         '```json\n{"score": 0.25, "feedback": "so-so"}\n```',
         '```\n{"score": 0.25, "feedback": "so-so"}```',
+        '```json  \t\n\n\n {"score": 0.25, "feedback": "so-so"}\n\n```',
         'I think:\n```JSON\n{"score": 0.25,\n "feedback": "so-so"}\n```\nand that {is} all.',
         '<think>\nThe form is {"score": ...}.\n</think>\n\n{"score": 0.25, "feedback": "so-so"}',
         '<think>```\n{"score": 1, "feedback": "draft"}\n```</think>```json\n{"score": 0.25, "feedback": "so-so"}\n```',
@@ -24,6 +26,18 @@ from answerback.reviews.model import LONGEST_ERROR, Verdict, not_reviewed, verdi
 )
 def test_a_review_however_it_is_wrapped(text: str) -> None:
     assert verdict(text) == Verdict(0.25, "so-so")
+
+
+@pytest.mark.parametrize("fence", ["```", "```json", "``````", "```json \t"])
+@pytest.mark.parametrize("behind", ["\n", " \n", "\n ", "`\n"])
+def test_an_answer_that_falls_into_line_breaks_is_read_in_bounded_time(fence: str, behind: str) -> None:
+    """It takes a hundredth of the bound."""
+    began = time.thread_time()
+
+    with contextlib.suppress(ValueError):
+        verdict(fence + behind * 30_000)
+
+    assert time.thread_time() - began < 0.5
 
 
 @pytest.mark.parametrize("score", ["0", "1", "0.0", "1.0", "1e-3"])

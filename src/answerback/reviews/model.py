@@ -23,7 +23,8 @@ MAX_CHARS = 400_000
 _THOUGHT = re.compile(r"\A\s*<think>.*?</think>", re.DOTALL)
 """What models of DeepSeek and Qwen think first, where their server leaves it in the text."""
 
-_FENCED = re.compile(r"```[a-zA-Z0-9_-]*\s*\n(.*?)```", re.DOTALL)
+_FENCED = re.compile(r"```[a-zA-Z0-9_-]*[^\S\n]*+\n(.*?)```", re.DOTALL)
+"""One line break alone ends its first line: models fall into writing them without end, and each would be a new try."""
 
 
 @dataclass(frozen=True, slots=True)

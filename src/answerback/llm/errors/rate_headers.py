@@ -7,6 +7,9 @@ from answerback.kernel.waits import sane, wait_until
 
 _RESET = re.compile(r"(?:[a-z0-9]+-)*rate-?limit-(?:reset(?:-([a-z-]+))?|([a-z-]+)-reset)")
 _LEFT = re.compile(r"(?:[a-z0-9]+-)*rate-?limit-(?:remaining(?:-([a-z-]+))?|([a-z-]+)-remaining)")
+LONGEST_NAME = 64
+"""In characters. A longer name of a header is no vendor's, and could be searched for a second."""
+
 _ITEM = re.compile(r"(?:^|[,;])\s*(?:reset|t)=([0-9]{1,9})\b")
 
 
@@ -19,7 +22,7 @@ def reset(value: str, now: int) -> float | None:
 def resets_of_kinds(headers: Mapping[str, str], now: int) -> float | None:
     """Where requests and tokens have limits of their own (OpenAI, Azure, Groq, Cerebras, Anthropic): until each that
     is used up is reset; until the first one where none says so. The IETF's later draft puts all into one header."""
-    named = {name.lower(): value for name, value in headers.items()}
+    named = {name.lower(): value for name, value in headers.items() if len(name) <= LONGEST_NAME}
     used_up = {kind for kind, value in _kinds(_LEFT, named) if value.strip() == "0"}
     waits = [(kind, wait) for kind, value in _kinds(_RESET, named) if (wait := reset(value, now)) is not None]
     awaited = [wait for kind, wait in waits if kind in used_up]
