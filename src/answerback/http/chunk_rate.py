@@ -13,13 +13,17 @@ CHUNKS_A_LOOK = 256
 """After how many chunks the clock is looked at."""
 
 
-class ChunkRate:
-    """Of one peer. `now` is the event loop's time."""
+def usual_allowance() -> Allowance:
+    return Allowance(CHUNKS_A_SECOND, CHUNKS_AT_ONCE)
 
-    def __init__(self, now: Callable[[], float]) -> None:
+
+class ChunkRate:
+    """Of one peer, which may share an `allowance` with others. `now` is the event loop's time."""
+
+    def __init__(self, now: Callable[[], float], allowance: Allowance | None = None) -> None:
         self._now = now
         self._small = 0
-        self._allowance: Allowance | None = None
+        self._allowance = allowance
 
     def rest_after(self, chunks: int, content: int) -> float:
         """Seconds for which nothing more should be read, once as many chunks came with as many bytes in them."""
@@ -29,5 +33,5 @@ class ChunkRate:
         small, self._small = self._small, 0
         if self._allowance is None:
             # Only now: most peers never send as many, and each of their responses would make one.
-            self._allowance = Allowance(CHUNKS_A_SECOND, CHUNKS_AT_ONCE)
+            self._allowance = usual_allowance()
         return self._allowance.rest_after(small, self._now())

@@ -40,7 +40,7 @@ class GuardedClient:
 
     def __init__(self, guard: AddressGuard, tls: ssl.SSLContext | None = None) -> None:
         self._guard = guard
-        self._client = HttpClient(None, tls, buffer_bytes=BUFFER_BYTES, framing_bytes=FRAMING_BYTES)
+        self._client = HttpClient(None, tls, buffer_bytes=BUFFER_BYTES, framing_bytes=FRAMING_BYTES, strangers=True)
 
     async def request(
         self,

@@ -315,6 +315,8 @@ async def test_a_server_that_sends_much_at_once_leaves_others_their_turns(name: 
     assert turns[0] > len(MUCH[name]) // TURN_BYTES
 
 
+FLOODS = 12
+
 LITTLE = {
     "chunks of one byte": b"1\r\nx\r\n" * 1_000,
     "lines of chunks": b"000000001\r\nx\r\n" * 1_000,
@@ -343,6 +345,37 @@ async def test_a_server_that_sends_next_to_nothing_without_end_is_read_at_a_rate
     await client.close()
 
     assert 1_000 < content < chunk_rate.CHUNKS_AT_ONCE + chunk_rate.CHUNKS_A_SECOND * seconds + TURN_BYTES
+
+
+async def test_servers_that_are_strangers_share_what_may_be_sent_in_chunks_of_next_to_nothing() -> None:
+    """Given a server of files for each of the places: together they would take a third of a processor."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await take(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        while True:
+            writer.write(b"6\r\nabcdef\r\n" * 1_000)
+            await writer.drain()
+
+    client = HttpClient(5.0, buffer_bytes=1_000_000, framing_bytes=1024, strangers=True)
+    async with serving(serve) as url:
+        responses = [await post(client, url) for _ in range(FLOODS)]
+        loop = asyncio.get_running_loop()
+        began, content = loop.time(), 0
+
+        async def read(response: Response) -> None:
+            nonlocal content
+            while loop.time() - began < 1.0:
+                content += len(await response.read_some())
+
+        await asyncio.gather(*map(read, responses))
+        seconds = loop.time() - began
+        for response in responses:
+            response.close()
+    await client.close()
+
+    most = chunk_rate.CHUNKS_AT_ONCE + chunk_rate.CHUNKS_A_SECOND * seconds + FLOODS * TURN_BYTES / 11
+    assert 1_000 < content / 6 < 1.6 * most
 
 
 ENOUGH = {

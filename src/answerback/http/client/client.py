@@ -10,6 +10,7 @@ from functools import partial
 
 from yarl import URL
 
+from answerback.http.chunk_rate import usual_allowance
 from answerback.http.client.connection import TURN_BYTES, Connection
 from answerback.http.client.dial import Dialer, Origin, Resolve
 from answerback.http.client.errors import StaleConnection
@@ -50,7 +51,8 @@ class RequestHead:
 class HttpClient:
     """There is no limit of how many connections: the worker pool bounds what is in flight, and waiting here would only
     eat a request's timeout. `connect_seconds` and `tls` are as for `Dialer`, `buffer_bytes` and
-    `framing_bytes` as for `Connection`. Each request has a deadline of its caller's."""
+    `framing_bytes` as for `Connection`. Servers that are `strangers` may send as many small chunks together as another
+    one alone. Each request has a deadline of its caller's."""
 
     def __init__(
         self,
@@ -59,10 +61,16 @@ class HttpClient:
         *,
         buffer_bytes: int,
         framing_bytes: int,
+        strangers: bool = False,
     ) -> None:
         into = memoryview(bytearray(TURN_BYTES))
         self._make = partial(
-            Connection, into=into, buffer_bytes=buffer_bytes, framing_bytes=framing_bytes, slices=Slices()
+            Connection,
+            into=into,
+            buffer_bytes=buffer_bytes,
+            framing_bytes=framing_bytes,
+            slices=Slices(),
+            allowance=usual_allowance() if strangers else None,
         )
         self._dialer = Dialer(connect_seconds, tls)
         self._open: set[Connection] = set()

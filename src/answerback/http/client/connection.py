@@ -10,6 +10,7 @@ from answerback.http.client.parser import ResponseParser
 from answerback.http.client.response import Response
 from answerback.http.client.slices import Slices
 from answerback.http.descriptors import may_wait
+from answerback.kernel.allowance import Allowance
 
 TURN_BYTES = 8 * 1024
 """What a connection may bring in one turn of the event loop. More waits in the kernel while others have their turns:
@@ -25,8 +26,8 @@ CHUNKS_OF_A_READ = 32
 class Connection(asyncio.BufferedProtocol):
     """`idle` is called when an exchange is over and another may follow, `lost` once, when it is closed; `closed` is
     done then. Of a body, `buffer_bytes` wait for its reader before the server is made to wait; `framing_bytes` are as
-    for `ResponseParser`. What comes passes through `into`, where nothing stays: all connections of an event loop may
-    share it."""
+    for `ResponseParser`, `allowance` as for `ChunkRate`. What comes passes through `into`, where nothing stays: all
+    connections of an event loop may share it."""
 
     def __init__(
         self,
@@ -36,6 +37,7 @@ class Connection(asyncio.BufferedProtocol):
         buffer_bytes: int,
         framing_bytes: int,
         slices: Slices,
+        allowance: Allowance | None,
     ) -> None:
         self._into = self._turn = into
         self._slices = slices
@@ -59,7 +61,8 @@ class Connection(asyncio.BufferedProtocol):
         self._turn_over = False
         self._reader_behind = False
         self._resting = False
-        self._rate = ChunkRate(self.loop.time)
+        self._allowance = allowance
+        self._rate = ChunkRate(self.loop.time, allowance)
         self._deadline = float("inf")
         self._timer: asyncio.TimerHandle | None = None
 
@@ -76,7 +79,7 @@ class Connection(asyncio.BufferedProtocol):
         loop = self.loop
         self._exchanges += 1
         self._silent = True
-        self._rate = ChunkRate(loop.time)
+        self._rate = ChunkRate(loop.time, self._allowance)
         self._parser = ResponseParser(self._framing_bytes)
         awaited: asyncio.Future[Response] = loop.create_future()
         self._awaited = awaited
