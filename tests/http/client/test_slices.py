@@ -105,7 +105,7 @@ async def test_of_tiny_chunks_a_turn_takes_fewer_bytes_until_they_are_larger() -
     transport = Transport()
     into, slices = memoryview(bytearray(TURN_BYTES)), Slices()
     connection = Connection(
-        lambda _: None, lambda _: None, into, buffer_bytes=1 << 20, framing_bytes=1 << 20, slices=slices
+        lambda _: None, lambda _: None, into, buffer_bytes=1 << 20, framing_bytes=1 << 20, slices=slices, allowance=None
     )
     connection.connection_made(transport)
     exchange = asyncio.ensure_future(connection.exchange((b"GET",), float("inf")))
