@@ -397,6 +397,19 @@ async def test_a_stream_with_another_label_is_passed_on_as_it_comes(kind: str) -
     await reply.aclose()
 
 
+async def test_the_first_token_leaves_before_what_came_with_it_is_read() -> None:
+    reply = chunks(Scripted(sse(*WHOLE, DONE)), lambda: 0, Expected("m"))  # type: ignore[arg-type]
+    left = asyncio.Event()
+
+    assert (await anext(reply)).text
+    # As a response is written: at the end of the turn.
+    asyncio.get_running_loop().call_soon(left.set)
+    await anext(reply)
+
+    assert left.is_set()
+    await reply.aclose()
+
+
 @pytest.mark.parametrize(
     "indexes",
     [[None, None, None], [1, 1, 1], [0, 1, 2], [3, 5, 9], ["0", "0", "0"], [0, 0, None], [0, None, 0]],

@@ -44,7 +44,7 @@ async def chunks(response: OpenResponse, now: Callable[[], int], expected: Expec
             while received := await source.more():
                 for chunk in stream.read(received):
                     yield chunk
-                    await turns.read_one()
+                    await turns.read_one(chunk)
             # At the end of its time a call is over for its readers, too: half an event would come too late.
             if received is not None and not source.late:
                 for chunk in stream.end():
@@ -60,13 +60,18 @@ async def chunks(response: OpenResponse, now: Callable[[], int], expected: Expec
 
 
 class _Turns:
-    """Shares the event loop between the streams."""
+    """Shares the event loop between the streams, and lets it turn once the first token has been taken: that leaves
+    before what came with it is read."""
 
     def __init__(self) -> None:
         self._read = 0
+        self._speaks = False
         self._allowance = Allowance(CHUNKS_A_SECOND, CHUNKS_AT_ONCE)
 
-    async def read_one(self) -> None:
+    async def read_one(self, chunk: Chunk) -> None:
+        if not self._speaks and chunk.text:
+            self._speaks = True
+            await asyncio.sleep(0)
         self._read += 1
         if not self._read % A_TURN:
             await asyncio.sleep(self._allowance.rest_after(A_TURN, asyncio.get_running_loop().time()))
