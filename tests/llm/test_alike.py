@@ -55,7 +55,7 @@ def test_only_what_is_unlike_is_read_as_json(decoded: list[bytes]) -> None:
     assert broke is None
     assert [chunk.text for chunk in chunks] == ["", *words, ""]
     assert [chunk.data for chunk in chunks[1:-1]] == [piece(word) for word in words]
-    assert decoded == [first, piece("Hello"), end, b"[DONE]"]
+    assert decoded == [first, piece("Hello"), end]
 
 
 @pytest.mark.parametrize(

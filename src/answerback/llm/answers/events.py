@@ -12,6 +12,8 @@ from answerback.llm.answers.sse import Event
 LIVENESS_WORDS = frozenset({"ping", "heartbeat", "keepalive", "keep-alive", "keep_alive"})
 """Names, types or data of events that only say that the upstream lives."""
 
+DONE = b"[DONE]"
+"""The end of a stream as OpenAI writes it; no list."""
 END_NAMES = frozenset({b"done", b"end"})
 END_WORDS = frozenset({b"done", b"end", b"finished"})
 _SIGNS = re.compile(rb"\\[nr]|[^a-z]")
@@ -50,7 +52,7 @@ def apart(events: list[Event]) -> list[Event]:
     are_apart = True
     for event in events:
         check_values(event.data)
-        if b"\n" in event.data or event.data.startswith((b"[", b"data:")):
+        if event.data != DONE and (b"\n" in event.data or event.data.startswith((b"[", b"data:"))):
             are_apart = False
     if are_apart:
         return events
