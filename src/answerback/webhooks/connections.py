@@ -34,7 +34,7 @@ def as_written(url: str) -> URL:
 
 
 class GuardedClient:
-    """A client for untrusted servers, without a deadline of its own. It connects to the very addresses that the guard
+    """A client for untrusted servers. It connects to the very addresses that the guard
     has judged for this connection: a name may resolve to another one a moment later. `tls` replaces the system's trust,
     as for a private certificate authority; whether it verifies certificates is up to the caller."""
 
@@ -44,22 +44,24 @@ class GuardedClient:
 
     async def request(
         self,
-        tenant_id: str,
-        deadline: asyncio.Timeout,
+        requester: Requester,
+        ends_at: float,
         method: str,
         url: URL,
         headers: Mapping[str, str],
         body: bytes | None = None,
     ) -> Response:
-        """One request of the tenant's; `deadline` does not run while it waits for its turn to look up a name. Raises
-        HttpError, ForbiddenAddressError, ValueError."""
-        resolve = partial(self._resolve, Requester(tenant_id, deadline))
-        return await self._client.request(RequestHead(method, url, {**_OURS, **headers}), body, resolve)
+        """One request of the tenant's, which `ends_at` that time of the event loop, and so does a read of its response;
+        while it waits for its turn to look up a name, time stands still. Raises HttpError, TimeoutError,
+        ForbiddenAddressError, ValueError."""
+        resolve = partial(self._resolve, requester)
+        return await self._client.request(RequestHead(method, url, {**_OURS, **headers}), body, resolve, ends_at)
 
     async def close(self) -> None:
         await self._client.close()
 
-    async def _resolve(self, requester: Requester, host: str, port: int) -> Sequence[str]:
+    async def _resolve(self, requester: Requester, host: str, port: int, deadline: asyncio.Timeout) -> Sequence[str]:
+        requester.deadline = deadline
         found = [host] if is_address(host) else await self._look_up(requester, host, port)
         for address in found:
             self._guard.verify(address, port)

@@ -16,13 +16,14 @@ THREADS = 32
 MAX_REMEMBERED = 4096
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Requester:
-    """Whose lookup it is. `deadline` does not run while the tenant waits for its turn: that wait is our shortage, not
-    the receiver's."""
+    """Whose lookup it is. `deadline` does not run while the tenant waits for its turn: that wait, of `waited` seconds,
+    is our shortage, not the receiver's."""
 
     tenant_id: str = ""
     deadline: asyncio.Timeout | None = None
+    waited: float = 0.0
 
     @contextlib.contextmanager
     def unhurried(self) -> Iterator[None]:
@@ -36,7 +37,9 @@ class Requester:
         try:
             yield
         finally:
-            self.deadline.reschedule(ends_at + now() - stopped_at)
+            waited = now() - stopped_at
+            self.waited += waited
+            self.deadline.reschedule(ends_at + waited)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from answerback.kernel.waits import clock_of, parse_retry_after, wait_in_answer
 from answerback.webhooks.connections import GuardedClient, as_written, explain
 from answerback.webhooks.errors import NotSent, SendError
 from answerback.webhooks.guard import AddressGuard
+from answerback.webhooks.lookup import Requester
 from answerback.webhooks.outcome import HTTP_BUSY, CallbackResponse
 from answerback.webhooks.response import BoundedBody
 
@@ -52,19 +53,18 @@ class WebhookSender:
         except CallbackRefused as error:
             raise SendError(error.message) from None
         ends_at = asyncio.get_running_loop().time() + self._timeout
-        deadline = asyncio.timeout_at(ends_at)
+        requester = Requester(tenant_id)
         try:
-            async with deadline:
-                where, headers = as_written(url), {"Content-Type": "application/json", **headers}
-                response = await self._client.request(tenant_id, deadline, "POST", where, headers, body)
+            where, headers = as_written(url), {"Content-Type": "application/json", **headers}
+            response = await self._client.request(requester, ends_at, "POST", where, headers, body)
         except TimeoutError:
-            raise SendError(f"no answer came within {self._timeout:g} s", _moved(deadline, ends_at)) from None
+            raise SendError(f"no answer came within {self._timeout:g} s", requester.waited) from None
         except Exception as error:
             if is_shortage(error):
                 raise NotSent(SHORTAGE) from None
             # Texts of libraries may quote the URL; ours may be stored and shown.
-            raise SendError(explain(error, "the receiver", "the callback URL"), _moved(deadline, ends_at)) from error
-        return await self._read(response, ends_at, _moved(deadline, ends_at))
+            raise SendError(explain(error, "the receiver", "the callback URL"), requester.waited) from error
+        return await self._read(response, ends_at, requester.waited)
 
     async def close(self) -> None:
         await self._client.close()
@@ -94,12 +94,6 @@ class WebhookSender:
         if wait is None and response.status in HTTP_BUSY:
             wait = wait_in_answer(snippet, self._now())
         return wait
-
-
-def _moved(deadline: asyncio.Timeout, ends_at: float) -> float:
-    """For how many seconds the deadline, which was to end at `ends_at`, stood still."""
-    moved_to = deadline.when()
-    return 0.0 if moved_to is None else moved_to - ends_at
 
 
 async def _fill(body: BoundedBody, response: Response) -> None:

@@ -38,7 +38,8 @@ async def test_a_body_of_many_records_comes_whole(certificate: Path) -> None:
     async with server:
         url = URL(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/")
 
-        response = await client.request(RequestHead("GET", url, {}), None, SharedLookups())
+        deadline = asyncio.get_running_loop().time() + 60
+        response = await client.request(RequestHead("GET", url, {}), None, SharedLookups(), deadline)
 
         body = b""
         while part := await response.read_some():

@@ -83,8 +83,12 @@ async def client() -> AsyncIterator[HttpClient]:
     await client.close()
 
 
+def later() -> float:
+    return asyncio.get_running_loop().time() + 60
+
+
 async def post(client: HttpClient, url: URL, **headers: str) -> Response:
-    return await client.request(RequestHead("POST", url, headers), b"12345", SharedLookups())
+    return await client.request(RequestHead("POST", url, headers), b"12345", SharedLookups(), later())
 
 
 async def whole(response: Response) -> bytes:
@@ -435,13 +439,13 @@ async def test_a_name_without_an_address(client: HttpClient) -> None:
 
 
 async def test_connecting_has_a_limit_of_its_own() -> None:
-    async def never(_: str, __: int) -> list[str]:
+    async def never(_: str, __: int, ___: asyncio.Timeout) -> list[str]:
         await asyncio.Event().wait()
         return []
 
     client = HttpClient(0.05, buffer_bytes=1024, framing_bytes=1024)
     with pytest.raises(ConnectTimeout):
-        await client.request(RequestHead("GET", URL("http://slow.test/"), {}), None, never)
+        await client.request(RequestHead("GET", URL("http://slow.test/"), {}), None, never, later())
     await client.close()
 
 
@@ -465,7 +469,7 @@ async def test_localhost_is_both_loopback_addresses_whichever_the_system_names(
             with contextlib.suppress(OSError):
                 other.bind(("127.0.0.1" if ":" in own else "::1", port))
             head = RequestHead("GET", URL(f"http://localhost:{port}/"), {})
-            response = await client.request(head, None, SharedLookups())
+            response = await client.request(head, None, SharedLookups(), later())
 
         assert response.status == 200
         await client.close()
@@ -491,7 +495,7 @@ async def test_a_failed_lookup_that_nobody_waits_for_any_more_is_not_logged(monk
 
     monkeypatch.setattr(names, "look_up", fail)
     lookups = SharedLookups()
-    asking = asyncio.create_task(lookups("upstream.test", 443))
+    asking = asyncio.create_task(lookups("upstream.test", 443, asyncio.timeout(None)))
     await begun.wait()
     asking.cancel()
     await asyncio.wait([asking])
@@ -579,7 +583,7 @@ async def test_a_body_that_does_not_come_ends_at_the_deadline(client: HttpClient
 
 
 async def test_connecting_ends_at_the_deadline_too() -> None:
-    async def never(_: str, __: int) -> list[str]:
+    async def never(_: str, __: int, ___: asyncio.Timeout) -> list[str]:
         await asyncio.Event().wait()
         return []
 

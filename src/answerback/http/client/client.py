@@ -6,7 +6,7 @@ import re
 import ssl
 from collections import defaultdict
 from collections.abc import Mapping
-from functools import partial
+from functools import lru_cache, partial
 
 from yarl import URL
 
@@ -28,14 +28,11 @@ class RequestHead:
     ones (RFC 7617). Raises ValueError for a header that cannot be sent."""
 
     def __init__(self, method: str, url: URL, headers: Mapping[str, str]) -> None:
-        self.origin = Origin(url.scheme == "https", url.raw_host or "", url.port or 0)
-        host = f"[{self.origin.host}]" if ":" in self.origin.host else self.origin.host
-        port = "" if url.is_default_port() else f":{url.port}"
-        lines = [f"{method} {url.raw_path_qs} HTTP/1.1", f"Host: {host}{port}"]
-        for name, value in headers.items():
-            if _UNSENDABLE.search(value):
-                raise ValueError(f"the header {name} holds a line break")
-            lines.append(f"{name}: {value}")
+        self.origin, target, host = _place_of(url)
+        if _UNSENDABLE.search("".join(headers.values())):
+            name = next(name for name, value in headers.items() if _UNSENDABLE.search(value))
+            raise ValueError(f"the header {name} holds a line break")
+        lines = [f"{method} {target} HTTP/1.1", f"Host: {host}", *map(": ".join, headers.items())]
         if url.user is not None and "Authorization" not in headers:
             credentials = f"{url.user}:{url.password or ''}"
             lines.append(f"Authorization: Basic {base64.b64encode(credentials.encode()).decode()}")
@@ -46,6 +43,14 @@ class RequestHead:
         if body is None:
             return (self._lines, b"\r\n")
         return (self._lines, b"Content-Length: %d\r\n\r\n" % len(body), body)
+
+
+@lru_cache(maxsize=1024)
+def _place_of(url: URL) -> tuple[Origin, str, str]:
+    """The server of a URL; its target there, and the `Host` that it has."""
+    origin = Origin(url.scheme == "https", url.raw_host or "", url.port or 0)
+    host = f"[{origin.host}]" if ":" in origin.host else origin.host
+    return origin, url.raw_path_qs, host if url.is_default_port() else f"{host}:{url.port}"
 
 
 class HttpClient:
@@ -77,30 +82,26 @@ class HttpClient:
         self._idle: defaultdict[Origin, list[tuple[Connection, float]]] = defaultdict(list)
         self._sweep: asyncio.TimerHandle | None = None
 
-    async def request(
-        self, head: RequestHead, body: bytes | None, resolve: Resolve, deadline: float | None = None
-    ) -> Response:
+    async def request(self, head: RequestHead, body: bytes | None, resolve: Resolve, deadline: float) -> Response:
         """One request, following no redirect. A request over a reused connection that closes without a byte of response
         is sent again at once, over a new one: servers close idle connections when they like. At the `deadline`, in the
-        event loop's time, it ends, and so does a read of the response that waits: by TimeoutError; None: the caller
-        ends them.
+        event loop's time, it ends, and so does a read of the response that waits: by TimeoutError.
 
         Raises HttpError, and what `resolve` forbids with. Cancelling closes the connection.
         """
         origin, sent = head.origin, head.with_body(body)
-        until = float("inf") if deadline is None else deadline
         connection = self._take(origin)
         if connection is not None:
             try:
-                return await connection.exchange(sent, until)
+                return await connection.exchange(sent, deadline)
             except StaleConnection:
                 pass
-        async with asyncio.timeout_at(deadline):
-            connection = await self._dialer.connect(origin, resolve, partial(self._connection, origin))
+        async with asyncio.timeout_at(deadline) as limit:
+            connection = await self._dialer.connect(origin, resolve, limit, partial(self._connection, origin))
         # Only now: uvloop does not call `connection_lost` on one whose connecting is cancelled after `connection_made`.
         if connection.open:
             self._open.add(connection)
-        return await connection.exchange(sent, until)
+        return await connection.exchange(sent, limit.when() or deadline)
 
     async def close(self) -> None:
         """Closes all connections. A later request would open new ones."""

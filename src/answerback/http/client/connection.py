@@ -103,7 +103,7 @@ class Connection(asyncio.BufferedProtocol):
             self._timer.cancel()
             self._timer = None
         self._deadline = deadline
-        if self._timer is None and deadline != float("inf"):
+        if self._timer is None:
             self._timer = self.loop.call_at(deadline, self._look)
 
     def _look(self) -> None:

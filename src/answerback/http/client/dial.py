@@ -18,9 +18,9 @@ from answerback.http.descriptors import outgoing_socket
 NEXT_ADDRESS_SECONDS = 0.25
 """How long an address is tried alone before the next one is tried beside it (RFC 8305)."""
 
-Resolve: TypeAlias = Callable[[str, int], Awaitable[Sequence[str]]]
-"""The addresses of a host, zones kept (`fe80::1%2`); each may be connected to at the port. Raises NameNotFound, and
-whatever forbids a connection."""
+Resolve: TypeAlias = Callable[[str, int, asyncio.Timeout], Awaitable[Sequence[str]]]
+"""The addresses of a host, zones kept (`fe80::1%2`); each may be connected to at the port. A wait may put the
+deadline off, which is the whole request's. Raises NameNotFound, and whatever forbids a connection."""
 
 
 class Origin(NamedTuple):
@@ -37,18 +37,19 @@ class Dialer:
         self._seconds = seconds
         self._tls = tls
 
-    async def connect(self, origin: Origin, resolve: Resolve, make: Callable[[], Connection]) -> Connection:
+    async def connect(
+        self, origin: Origin, resolve: Resolve, deadline: asyncio.Timeout, make: Callable[[], Connection]
+    ) -> Connection:
         """Raises NameNotFound, ConnectFailed, ConnectTimeout, and what `resolve` forbids with."""
         try:
             async with asyncio.timeout(self._seconds) as limit:
-                return await self._connect(origin, resolve, make)
+                return await self._connect(origin, await resolve(origin.host, origin.port, deadline), make)
         except TimeoutError:
             if limit.expired():
                 raise ConnectTimeout(f"not connected within {self._seconds} s") from None
             raise ConnectFailed("the network gave up") from None
 
-    async def _connect(self, origin: Origin, resolve: Resolve, make: Callable[[], Connection]) -> Connection:
-        addresses = await resolve(origin.host, origin.port)
+    async def _connect(self, origin: Origin, addresses: Sequence[str], make: Callable[[], Connection]) -> Connection:
         loop = asyncio.get_running_loop()
         try:
             infos = [_address_info(address, origin.port) for address in addresses]

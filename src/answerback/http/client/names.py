@@ -60,7 +60,12 @@ class SharedLookups:
     def __init__(self) -> None:
         self._found: dict[str, tuple[asyncio.Future[Sequence[str]], float]] = {}
 
-    async def __call__(self, host: str, port: int) -> Sequence[str]:  # noqa: ARG002 (every port may be called)
+    async def __call__(
+        self,
+        host: str,
+        port: int,  # noqa: ARG002 (every port may be called)
+        deadline: asyncio.Timeout,  # noqa: ARG002 (goes on)
+    ) -> Sequence[str]:
         """Raises NameNotFound."""
         if is_address(host):
             return [host]

@@ -17,6 +17,7 @@ from answerback.reviews.model import MAX_FILE_BYTES, File
 from answerback.webhooks.addresses import ForbiddenAddressError
 from answerback.webhooks.connections import GuardedClient, as_written, explain
 from answerback.webhooks.guard import AddressGuard
+from answerback.webhooks.lookup import Requester
 
 FETCH_SECONDS = 30.0
 MAX_REDIRECTS = 3
@@ -39,9 +40,9 @@ class FileFetcher:
 
     async def fetch(self, url: str, tenant_id: str) -> File:
         """Raises FileError: retryable for failures of the network or the file's server, final for those of the URL."""
+        ends_at = asyncio.get_running_loop().time() + FETCH_SECONDS
         try:
-            async with asyncio.timeout(FETCH_SECONDS) as deadline:
-                return await self._follow(url, tenant_id, deadline)
+            return await self._follow(url, Requester(tenant_id), ends_at)
         except FileError:
             raise
         except TimeoutError:
@@ -52,7 +53,8 @@ class FileFetcher:
     async def close(self) -> None:
         await self._client.close()
 
-    async def _follow(self, url: str, tenant_id: str, deadline: asyncio.Timeout) -> File:
+    async def _follow(self, url: str, requester: Requester, ends_at: float) -> File:
+        tenant_id = requester.tenant_id
         for _ in range(MAX_REDIRECTS + 1):
             # A literal address, or a well-known name, is judged here; a name that is looked up, by its connection.
             try:
@@ -63,7 +65,7 @@ class FileFetcher:
             if (wait := self._pace.begin(tenant_id, where)) > 0:
                 wait += random.random() * SPREAD_SECONDS
                 raise FileError("waits: its server has been asked for many files", retryable=True, wait=wait)
-            response = await self._client.request(tenant_id, deadline, "GET", where, {})
+            response = await self._client.request(requester, ends_at + requester.waited, "GET", where, {})
             try:
                 location = response.headers.get("Location")
                 if response.status not in _REDIRECTS or not location:
