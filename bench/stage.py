@@ -12,7 +12,7 @@ from bench.measured import Measured
 from bench.plan import Plan
 from bench.results import Results
 from bench.systems import BEARER, message
-from bench.tools import Load, Upstream, load
+from bench.tools import LOAD_CORE, Load, Upstream, load
 
 _numbers = count(1)
 WARM_JOBS = 200
@@ -59,19 +59,26 @@ class Stage:
         sent = self._post(system, WARM_JOBS, 16)
         self.upstream.wait_for_callbacks(sent.done, 30 + delay_ms / 1000)
 
-    def run_jobs(self, system: Measured, *worked: Measured, jobs: int, delay_ms: int = 0) -> JobsRun:
+    def run_jobs(
+        self,
+        system: Measured,
+        *worked: Measured,
+        jobs: int,
+        delay_ms: int = 0,
+        cores: tuple[int, ...] = (LOAD_CORE,),
+    ) -> JobsRun:
         """So many jobs from 64 clients, each asking again when it has its 202. `worked` are more processes whose CPU
         counts."""
         self.upstream.stats()
         systems = (system, *worked)
         before, began = sum(each.cpu() for each in systems), time.monotonic()
-        accepts = self._post(system, jobs, 64)
+        accepts = self._post(system, jobs, 64, cores)
         callbacks = self.upstream.wait_for_callbacks(accepts.done, JOBS_SECONDS)
         spent = sum(each.cpu() for each in systems) - before
         seconds = callbacks.last_at - began - delay_ms / 1000
         return JobsRun(accepts.done / seconds, 1e6 * spent / accepts.done, accepts)
 
-    def _post(self, system: Measured, jobs: int, connections: int) -> Load:
+    def _post(self, system: Measured, jobs: int, connections: int, cores: tuple[int, ...] = (LOAD_CORE,)) -> Load:
         return load(
             system.port,
             "/webhook",
@@ -81,4 +88,5 @@ class Stage:
             warm_up=0,
             requests=jobs,
             headers=BEARER,
+            cores=cores,
         )

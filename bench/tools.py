@@ -7,8 +7,8 @@ import signal
 import subprocess
 import time
 import urllib.request
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -41,6 +41,20 @@ def on_cores(cores: tuple[int, ...]) -> Callable[[], None]:
         _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
     return prepare
+
+
+@contextmanager
+def on_all_cores(pids: Sequence[int]) -> Iterator[None]:
+    """Lets processes of one thread, and what they start meanwhile, use all cores."""
+    before = {pid: os.sched_getaffinity(pid) for pid in pids}
+    for pid in pids:
+        os.sched_setaffinity(pid, CORES)
+    try:
+        yield
+    finally:
+        for pid, cores in before.items():
+            with suppress(ProcessLookupError):
+                os.sched_setaffinity(pid, cores)
 
 
 def build() -> None:
@@ -135,6 +149,10 @@ class Upstream(AbstractContextManager["Upstream"]):
         self._reservation, self.port = reserve_port()
         self._process = subprocess.Popen([BUILD / "upstream", str(self.port)], preexec_fn=on_cores((LOAD_CORE,)))
         until(lambda: self._answers(), 10, "the upstream")
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
 
     @property
     def base_url(self) -> str:
