@@ -97,27 +97,6 @@ class TestCallsAMinute:
         assert max(waits) <= 60 + RESERVED_AHEAD + 1
         assert waits[-1] == pytest.approx(60 + 0.75 * RESERVED_AHEAD, abs=0.1)
 
-    async def test_a_tenants_backlog_delays_no_other_tenants_calls_and_leaves_no_slot_empty(
-        self, limiter: Made, clock: FakeClock
-    ) -> None:
-        limited = limiter(per_minute=60)
-        began = clock.monotonic()
-        coming = [(began, number, "many") for number in range(2_000)]
-        coming += [(began + 200 + number / 10, 5_000 + number, "few") for number in range(5)]
-        started: dict[str, list[float]] = {"many": [], "few": []}
-
-        while coming[0][0] < began + 600:
-            at, number, tenant = heapq.heappop(coming)
-            clock.advance(at - clock.monotonic())
-            if seconds := await wait(limited, tenant=tenant):
-                heapq.heappush(coming, (at + seconds, number, tenant))
-            else:
-                started[tenant].append(at - began)
-
-        assert len(started["few"]) == 5
-        assert max(started["few"]) < 200 + 20
-        assert len(started["many"]) > 0.95 * 600
-
     async def asked(self, limited: UpstreamLimiter, tenant: str, times: int = 1) -> list[float]:
         """By callers who wait for the answer."""
         return [await wait(limited, tenant=tenant, queued=False) for _ in range(times)]

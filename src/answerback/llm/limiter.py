@@ -44,18 +44,34 @@ QUEUED_SLACK = 0.005
 
 class _Reservations:
     """The slots reserved for queued calls: the latest of each tenant, in monotonic seconds. A tenant's slots stand
-    behind its own only, so that none waits for another's backlog. Where two collide, the call that comes second is
-    refused and reserves again, at no cost."""
+    behind its own only, so that none waits for another's backlog. What it reserved before others came is too much
+    beside them: then each tenant has turns, as far apart as the slots that it would reserve now, and a call that comes
+    before its turn is refused and reserves again, at no cost."""
 
     def __init__(self, monotonic: Callable[[], float], draw: Callable[[], float], weights: Weights) -> None:
         self._monotonic = monotonic
         self._draw = draw
         self._weights = weights
         self._latest: dict[str, float] = {}
+        self._turns: dict[str, float] = {}
+
+    def turn(self, tenant_id: str, spacing: float) -> float | None:
+        """When the tenant's next turn is; None: now. One turn may be taken ahead. `spacing` is that of all tenants'
+        slots."""
+        now = self._monotonic()
+        self._forget(now)
+        if self._latest.keys() <= {tenant_id}:
+            return None
+        turn = self._turns.get(tenant_id, now) - self._step(tenant_id, spacing)
+        return turn if turn > now else None
+
+    def began(self, tenant_id: str, spacing: float) -> None:
+        """The tenant has taken a turn."""
+        turn = max(self._monotonic(), self._turns.get(tenant_id, float("-inf")))
+        self._turns[tenant_id] = turn + self._step(tenant_id, spacing)
 
     def refusal(self, words: str, tenant_id: str, opens_at: float, spacing: float, *, queued: bool) -> ProviderError:
-        """Of a call, and when it may come again: where it is `queued`, at a slot reserved for it; `spacing` is that of
-        all tenants' slots."""
+        """Of a call, and when it may come again: where it is `queued`, at a slot reserved for it."""
         now = self._monotonic()
         slot = self._next(tenant_id, opens_at, spacing, now) + QUEUED_SLACK if queued else opens_at
         wait = max(0.0, slot - now)
@@ -63,14 +79,21 @@ class _Reservations:
 
     def _next(self, tenant_id: str, opens_at: float, spacing: float, now: float) -> float:
         """The tenant's next slot, at or after `opens_at`."""
-        self._latest = {each: slot for each, slot in self._latest.items() if slot > now}
-        before = self._latest.get(tenant_id, float("-inf"))
-        all_weigh = sum(map(self._weights.of, self._latest.keys() | {tenant_id}))
-        slot = max(opens_at, before + spacing * all_weigh / self._weights.of(tenant_id))
+        self._forget(now)
+        slot = max(opens_at, self._latest.get(tenant_id, float("-inf")) + self._step(tenant_id, spacing))
         if slot - opens_at > RESERVED_AHEAD:
             return opens_at + RESERVED_AHEAD * (0.5 + self._draw() / 2)
         self._latest[tenant_id] = slot
         return slot
+
+    def _step(self, tenant_id: str, spacing: float) -> float:
+        """Between a tenant's slots, beside all that have reserved some."""
+        all_weigh = sum(map(self._weights.of, self._latest.keys() | {tenant_id}))
+        return spacing * all_weigh / self._weights.of(tenant_id)
+
+    def _forget(self, now: float) -> None:
+        self._latest = {each: slot for each, slot in self._latest.items() if slot > now}
+        self._turns = {each: turn for each, turn in self._turns.items() if turn > now}
 
 
 @dataclass(slots=True)
@@ -137,6 +160,8 @@ class UpstreamLimiter:
         now = self._monotonic()
         if self._minute is not None:
             self._minute.begin(tenant_id, now)
+            if queued:
+                self._reservations.began(tenant_id, self._minute.spacing(tenant_id))
         return partial(self._end, model, tenant_id, now)
 
     def _check_rate(self, model: str, tenant_id: str, *, queued: bool) -> None:
@@ -146,7 +171,12 @@ class UpstreamLimiter:
             words = "the upstream limits the rate of calls"
             raise pause.reservations.refusal(words, tenant_id, pause.until, spacing, queued=queued)
         minute = self._minute
-        if minute is not None and (opens_at := minute.opens_at(tenant_id, now)) is not None:
+        if minute is None:
+            return
+        opens_at = minute.opens_at(tenant_id, now)
+        if opens_at is None and queued:
+            opens_at = self._reservations.turn(tenant_id, minute.spacing(tenant_id))
+        if opens_at is not None:
             words = f"all {self._per_minute} calls a minute that the provider is asked at most are used up"
             raise self._reservations.refusal(words, tenant_id, opens_at, minute.spacing(tenant_id), queued=queued)
 
