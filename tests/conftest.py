@@ -13,7 +13,7 @@ import pytest
 
 from answerback.database.postgres import runner
 from answerback.database.postgres.session import LONG_LOCK_TIMEOUT
-from answerback.database.schema import upgrade_sqlite
+from answerback.database.sqlite_schema import migrate as migrate_sqlite
 from answerback.testing import process
 from answerback.testing.clock import FakeClock
 from answerback.testing.process import spawn
@@ -169,7 +169,7 @@ def postgres(migrated: PostgresDatabase, emptying: Emptying) -> PostgresDatabase
 def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An SQLite database with the schema, to be copied: that is much faster than to migrate."""
     path = tmp_path_factory.mktemp("migrated") / "answerback.db"
-    upgrade_sqlite(path)
+    migrate_sqlite(path, busy_seconds=5)
     return path
 
 

@@ -4,48 +4,26 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import bindparam, insert, select, update
-
 from answerback.conversations.model import Entry, Item, Place
 from answerback.conversations.store import ConversationStore
-from answerback.database.operation import Database, Operation, Statement, Transaction
-from answerback.database.tables import conversation_items, conversations
+from answerback.database.operation import Database, Operation, Transaction
+from answerback.database.statement import Statement
 
 TENANT = "tenant-a"
 
-FIND = Statement(
-    select(conversations).where(conversations.c.tenant_id == bindparam("tenant"), conversations.c.key == bindparam("k"))
-)
+FIND = Statement("SELECT * FROM conversations WHERE tenant_id = :tenant AND key = :k")
 BEGIN = Statement(
-    insert(conversations).values(
-        tenant_id=bindparam("tenant"),
-        key=bindparam("k"),
-        last_position=0,
-        pending=0,
-        erased_through=0,
-        window_from=0,
-        created_at=0,
-        updated_at=0,
-    )
+    """
+    INSERT INTO conversations
+        (tenant_id, key, last_position, pending, erased_through, window_from, created_at, updated_at)
+    VALUES (:tenant, :k, 0, 0, 0, 0, 0, 0)"""
 )
-JOIN = Statement(
-    update(conversations)
-    .where(conversations.c.id == bindparam("row_id"))
-    .values(last_position=conversations.c.last_position + 1, pending=conversations.c.pending + 1)
-)
-LEAVE = Statement(
-    update(conversations)
-    .where(conversations.c.id == bindparam("row_id"))
-    .values(pending=conversations.c.pending - 1, window_from=bindparam("begins"))
-)
+JOIN = Statement("UPDATE conversations SET last_position = last_position + 1, pending = pending + 1 WHERE id = :row_id")
+LEAVE = Statement("UPDATE conversations SET pending = pending - 1, window_from = :begins WHERE id = :row_id")
 KEEP = Statement(
-    insert(conversation_items).values(
-        conversation_id=bindparam("row_id"),
-        position=bindparam("at_position"),
-        job_id=bindparam("job"),
-        items=bindparam("said"),
-        created_at=bindparam("at"),
-    )
+    """
+    INSERT INTO conversation_items (conversation_id, position, job_id, items, created_at)
+    VALUES (:row_id, :at_position, :job, :said, :at)"""
 )
 
 

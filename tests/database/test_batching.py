@@ -5,15 +5,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import pytest
-from sqlalchemy import column, text
 
 from answerback.database.batching import UnplannedStatement, batched, sequential
-from answerback.database.operation import BatchPlan, Operation, Query, Rows, Statement
+from answerback.database.operation import BatchPlan, Operation
+from answerback.database.statement import Query, Rows, Statement
 from answerback.kernel.errors import Conflict
 
-FIND = Statement(text("find").columns(column("value")))
-LOCK = Statement(text("lock"), only_locks=True)
-WRITE = Statement(text("write").columns(column("value")), by=("row",))
+FIND = Statement("find")
+LOCK = Statement("lock", only_locks=True)
+WRITE = Statement("write", by=("row",))
 PLAN = BatchPlan((FIND, LOCK, WRITE), "add")
 
 RunAll = Callable[[Iterable[Operation[Any]]], Operation[list[Any]]]

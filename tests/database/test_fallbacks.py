@@ -9,10 +9,10 @@ from pathlib import Path
 
 import asyncpg
 import pytest
-from sqlalchemy import bindparam, text
 
 import answerback
-from answerback.database.operation import BatchPlan, Operation, Runner, Statement, Transaction
+from answerback.database.operation import BatchPlan, Operation, Runner, Transaction
+from answerback.database.statement import Statement
 from answerback.kernel.telemetry import Fallback
 from answerback.observability.metrics import PrometheusMetrics
 from answerback.testing.clock import FakeClock
@@ -21,8 +21,8 @@ from databases import PostgresDatabase, SqliteDatabase
 from fallbacks import Fallbacks
 from stores import Stores
 
-PUT = Statement(text("INSERT INTO clock VALUES (:name, 0, 0)").bindparams(bindparam("name")))
-BREAK = Statement(text("INSERT INTO clock VALUES (NULL, 0, 0)"))
+PUT = Statement("INSERT INTO clock VALUES (:name, 0, 0)")
+BREAK = Statement("INSERT INTO clock VALUES (NULL, 0, 0)")
 PLAN = BatchPlan((PUT, BREAK), "put")
 
 

@@ -9,17 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import bindparam, text
 
 from answerback.database.group_commit import GroupCommit
-from answerback.database.operation import MAX_GROUP, MAX_GROUP_BYTES, Operation, Statement, Transaction
+from answerback.database.operation import MAX_GROUP, MAX_GROUP_BYTES, Operation, Transaction
 from answerback.database.sqlite import connector
+from answerback.database.statement import Statement
 from answerback.kernel.errors import Conflict, StorageUnavailable
 from builders import accept, rows
 from stores import Stores
 
-PUT = Statement(text("INSERT INTO kept (n) VALUES (:n)").bindparams(bindparam("n")))
-BROKEN = Statement(text("INSERT INTO kept (n) VALUES (NULL)"))
+PUT = Statement("INSERT INTO kept (n) VALUES (:n)")
+BROKEN = Statement("INSERT INTO kept (n) VALUES (NULL)")
 
 
 class FixedClock:

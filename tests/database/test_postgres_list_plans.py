@@ -7,7 +7,7 @@ from typing import Any
 import asyncpg
 import pytest
 
-from answerback.database.postgres.driver import DIALECT
+from answerback.database.postgres import texts
 from answerback.database.postgres.session import IN_TRANSACTION
 from databases import PostgresDatabase, own_database
 from generic_plans import plan
@@ -105,7 +105,7 @@ async def test_a_count_reads_what_it_counts(filled: Any, name: str, index: str) 
 
 async def test_a_list_reads_nothing_of_other_states_where_it_finds_none(filled: Any) -> None:
     """`zzz` sorts behind all states that there are: a scan that did not end with its range would read them."""
-    await filled.execute(f"PREPARE listing AS {HOT['LIST_OF_TENANT'].postgresql.compile(dialect=DIALECT)}")
+    await filled.execute(f"PREPARE listing AS {texts.plain(HOT['LIST_OF_TENANT']).text}")
 
     found = await filled.fetchval(
         "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE listing('tenant-1', 'message', 'zzz', 'jobz', '', 20)"

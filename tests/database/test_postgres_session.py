@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
-from sqlalchemy import column, text
 
 from answerback.database.operation import Operation, Statement
 from builders import accept, claim_job
@@ -47,6 +46,6 @@ def settings() -> Operation[list[str]]:
     # Of these the server reports what its socket has.
     names += ["tcp_keepalives_idle", "tcp_keepalives_interval", "tcp_user_timeout"]
     for name in names:
-        (row,) = yield Statement(text(f"SHOW {name}").columns(column("shown")))()
+        (row,) = yield Statement(f"SELECT current_setting('{name}') AS shown")()
         found.append(row.shown)
     return found

@@ -6,17 +6,17 @@ from typing import Any
 
 import asyncpg
 import pytest
-from sqlalchemy import BigInteger, Text, bindparam, cast, func, select
 
-from answerback.database.operation import MAX_GROUP, SERVICE, BatchPlan, Database, Operation, Statement
+from answerback.database.operation import MAX_GROUP, SERVICE, BatchPlan, Database, Operation
 from answerback.database.postgres import open_database, runner
 from answerback.database.postgres.connections import POOL_SIZE, TENANT_PLACES
 from answerback.database.postgres.runner import GROUPS_AT_ONCE
 from answerback.database.postgres.session import NO_LOCK_TIMEOUT
+from answerback.database.statement import Statement
 from databases import PostgresDatabase
 
 LOCKED, FREE = 1, 2
-WAIT = Statement(select(cast(func.pg_advisory_xact_lock_shared(bindparam("key", type_=BigInteger)), Text).label("got")))
+WAIT = Statement("SELECT CAST(pg_advisory_xact_lock_shared(:key) AS text) AS got")
 PLAN = BatchPlan((WAIT,), "wait")
 BLOCKED = """SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = database
 WHERE locktype = 'advisory' AND NOT granted AND datname = current_database()"""

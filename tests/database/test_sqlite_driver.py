@@ -4,21 +4,15 @@ import sqlite3
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import Column, Integer, MetaData, Table, Text, bindparam, insert, select, update
 
-from answerback.database.operation import Operation, Query, Rows, Statement
+from answerback.database.operation import Operation
 from answerback.database.sqlite_driver import Driver
+from answerback.database.statement import Query, Rows, Statement, Update
 
-shelf = Table("shelf", MetaData(), Column("id", Integer, primary_key=True), Column("state", Text))
-_new = select((bindparam("size", type_=Integer) * 2).label("id"))
-PUT = Statement(insert(shelf).values(id=bindparam("id"), state="put"), postgresql=_new, computed=_new)
-_moved = update(shelf).values(state=bindparam("moved")).where(shelf.c.id >= bindparam("first"))
-MOVE = Statement(_moved, postgresql=_moved.returning(shelf.c.id))
-MOVE_AND_READ = Statement(
-    _moved,
-    postgresql=_moved.returning(shelf.c.id),
-    read_back=select(shelf.c.id).where(shelf.c.id >= bindparam("first")),
-)
+PUT = Statement("INSERT INTO shelf (id, state) VALUES (:id, 'put')", computed="SELECT :size * 2 AS id")
+MOVED = Update("shelf", {"state": ":moved"}, "shelf.id >= :first", returning="shelf.id")
+MOVE = Statement(MOVED)
+MOVE_AND_READ = Statement(MOVED, read_back="SELECT id FROM shelf WHERE id >= :first")
 
 
 @pytest.fixture

@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from sqlalchemy import ClauseElement
 
-from answerback.database.operation import Statement
-from answerback.database.sqlite_driver import DIALECT
+from answerback.database.sqlite_driver import texts
+from answerback.database.statement import PARAMETER, Statement
 from answerback.testing.clock import FakeClock
 from builders import accept, ended_job, raw
 from databases import SqliteDatabase
@@ -33,20 +32,15 @@ async def connection(
 
 
 def plan(connection: sqlite3.Connection, statement: Statement) -> list[str]:
-    return [step for clause in clauses_of(statement) for step in steps_of(connection, clause)]
+    return [step for text in texts_of(statement) for step in steps_of(connection, f"EXPLAIN QUERY PLAN {text}")]
 
 
-def clauses_of(statement: Statement) -> list[ClauseElement]:
-    clauses = (statement.computed, statement.clause, statement.read_back)
-    return [each for each in clauses if each is not None]
+def texts_of(statement: Statement) -> list[str]:
+    return [PARAMETER.sub("?", text) for text in texts(statement) if text is not None]
 
 
-def steps_of(connection: sqlite3.Connection, clause: ClauseElement) -> list[str]:
-    compiled = clause.compile(dialect=DIALECT)
-    binds = compiled.bind_names  # type: ignore[attr-defined]
-    values = {name: 1 if bind.required else bind.value for bind, name in binds.items()}
-    parameters = [values[name] for name in compiled.positiontup or ()]  # type: ignore[attr-defined]
-    return [row[-1] for row in connection.execute(f"EXPLAIN QUERY PLAN {compiled}", parameters)]
+def steps_of(connection: sqlite3.Connection, text: str) -> list[str]:
+    return [row[-1] for row in connection.execute(text, [1] * text.count("?"))]
 
 
 @pytest.mark.parametrize("name", [name for name, statement in HOT.items() if not statement.only_locks])
@@ -55,9 +49,10 @@ async def test_no_hot_statement_reads_a_whole_table(connection: sqlite3.Connecti
 
     # A scan is fine over a partial index that holds only the rows that the statement is about, over the statement's own
     # parameters, and over rows that it has picked already.
-    picked = ("SCAN anon_", "SCAN (subquery", "SCAN stops", "SCAN birth", "SCAN steps", "SCAN owners")
-    fine = ("USING", "CONSTANT", "VIRTUAL TABLE", *picked)
-    whole = [step for step in steps if step.startswith("SCAN") and not any(word in step for word in fine)]
+    picked = {f"SCAN {step.split()[1]}" for step in steps if step.startswith(("CO-ROUTINE", "MATERIALIZE"))}
+    fine = ("USING", "CONSTANT", "VIRTUAL TABLE")
+    read = [step for step in steps if step.startswith("SCAN") and step not in picked]
+    whole = [step for step in read if not any(word in step for word in fine)]
     assert not whole, steps
     # One job's deliveries are few. To read the open jobs by tenant takes ten times as long as to sort them. In a page
     # of pending deliveries those of one millisecond are sorted. The outcomes of a day are few, and so are
@@ -172,7 +167,6 @@ async def test_a_hot_statement_uses_the_index_made_for_it(
     ],
 )
 async def test_a_statement_of_every_job_makes_no_table_for_itself(connection: sqlite3.Connection, name: str) -> None:
-    for clause in clauses_of(HOT[name]):
-        compiled = str(clause.compile(dialect=DIALECT))
-        steps = connection.execute(f"EXPLAIN {compiled}", [None] * compiled.count("?"))
+    for text in texts_of(HOT[name]):
+        steps = connection.execute(f"EXPLAIN {text}", [None] * text.count("?"))
         assert "OpenEphemeral" not in [opcode for _, opcode, *_ in steps]

@@ -10,11 +10,11 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
 
 from answerback.database import sqlite
-from answerback.database.operation import Operation, Statement, Transaction
+from answerback.database.operation import Operation, Transaction
 from answerback.database.probe import look, probe
+from answerback.database.statement import Statement
 from answerback.jobs.kind import JobState
 from answerback.kernel.errors import StorageUnavailable
 from answerback.testing.clock import FakeClock
@@ -154,7 +154,7 @@ async def test_a_database_that_turns_read_only_refuses_writes_and_serves_reads(s
     job_id = await ended_job(stores)
 
     def turn(_: Transaction) -> Operation[None]:
-        yield Statement(text("PRAGMA query_only = ON"))()
+        yield Statement("PRAGMA query_only = ON")()
 
     await stores.database.write.run(turn)
 

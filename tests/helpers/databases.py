@@ -1,6 +1,7 @@
 """The two databases that one behaviour suite runs over, each empty at the start of a test."""
 
 import asyncio
+import re
 import sqlite3
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,9 +13,10 @@ from uuid import uuid4
 import asyncpg
 
 from answerback.database import sqlite
+from answerback.database.dialect import Dialect
 from answerback.database.postgres import migrate
 from answerback.database.postgres import open_database as open_postgres
-from answerback.database.tables import metadata
+from answerback.database.revision import migrations_since
 from answerback.jobs.kind import Registry
 from answerback.kernel.clock import Clock, SystemClock
 from answerback.kernel.telemetry import UNMEASURED, Metrics
@@ -87,7 +89,7 @@ class PostgresDatabase:
     async def dump(self) -> list[str]:
         connection = await asyncpg.connect(self.url)
         try:
-            tables = [await connection.fetch(f'SELECT t::text FROM "{name}" t ORDER BY 1') for name in metadata.tables]
+            tables = [await connection.fetch(f'SELECT t::text FROM "{name}" t ORDER BY 1') for name in TABLES]
         finally:
             await connection.close()
         return [line for table in tables for (line,) in table]
@@ -99,7 +101,17 @@ class PostgresDatabase:
 
 
 ENDED = (asyncpg.InterfaceError, asyncpg.PostgresConnectionError, asyncpg.AdminShutdownError)
-DELETE = "; ".join(f'DELETE FROM "{table.name}"' for table in reversed(metadata.sorted_tables))
+TABLES = {
+    statement.split()[2]: statement
+    for migration in migrations_since(None, Dialect.POSTGRESQL)
+    for statement in migration
+    if statement.startswith("CREATE TABLE") and "alembic_version" not in statement
+}
+DELETE = "; ".join(f'DELETE FROM "{table}"' for table in reversed(TABLES))
+
+
+def columns_of(table: str) -> list[str]:
+    return re.findall(r"^    ([a-z_]+) [A-Z]", TABLES[table], re.MULTILINE)
 
 
 class Emptying:

@@ -26,12 +26,12 @@ from answerback.testing.process import INHERITED, Child, inherited, spawn
 FORKED = {"answerback", "answerback.testing.faults", "celery"}
 """The modules whose processes are forked."""
 PRELOADED = (
-    *("answerback.cli", "answerback.bootstrap.worker", "answerback.database.schema", "answerback.database.postgres"),
-    *("answerback.queue.notifiers.celery_broker", "answerback.queue.notifiers.celery_worker", "alembic.context"),
+    *("answerback.cli", "answerback.bootstrap.worker", "answerback.database.postgres"),
+    *("answerback.queue.notifiers.celery_broker", "answerback.queue.notifiers.celery_worker"),
     *("answerback.queue.notifiers.postgres", "celery.bin.celery", "celery.concurrency.thread", "celery.apps.worker"),
     *("kombu.transport.pyamqp", "kombu.transport.redis", "redis.asyncio", "uvloop", "pydantic.v1"),
     *("uvicorn.loops.auto", "uvicorn.lifespan.on", "uvicorn.protocols.http.httptools_impl", "httptools"),
-    *("sqlalchemy.dialects.sqlite", "encodings.idna", "fastapi.openapi.utils"),
+    *("encodings.idna", "fastapi.openapi.utils"),
 )
 MESSAGE_BYTES = 100_000
 PATIENCE = 60.0

@@ -2,7 +2,7 @@
 
 from answerback.ask import store as questions
 from answerback.conversations import store as conversations
-from answerback.database.operation import Statement
+from answerback.database.statement import Statement
 from answerback.http import idempotency_store as idempotency
 from answerback.inbox import store as inbox
 from answerback.jobs import (

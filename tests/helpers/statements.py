@@ -5,15 +5,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from sqlalchemy import column, text
-
-from answerback.database.operation import BatchPlan, Begin, Database, Operation, Runner, Statement, T
+from answerback.database.dialect import Dialect
+from answerback.database.operation import BatchPlan, Begin, Database, Operation, Runner, T
+from answerback.database.statement import Statement
 
 ROWS_WRITTEN = Statement(
-    text("SELECT total_changes() AS written").columns(column("written")),
-    postgresql=text(
-        "SELECT coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0)::bigint AS written FROM pg_stat_xact_user_tables"
-    ).columns(column("written")),
+    lambda dialect: dialect.either(
+        "SELECT total_changes() AS written",
+        "SELECT coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0)::bigint AS written FROM pg_stat_xact_user_tables",
+    )
 )
 """Of a connection; the difference within a transaction is the transaction's."""
 
@@ -90,4 +90,4 @@ def name_of(statement: Statement) -> str:
             for constant, value in list(vars(module).items()):
                 if value is statement:
                     return constant
-    raise LookupError(f"no module of the service holds the statement {statement.clause}")
+    raise LookupError(f"no module of the service holds the statement {statement.clause(Dialect.SQLITE)}")

@@ -4,9 +4,9 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
 
-from answerback.database.operation import Operation, Statement, Transaction
+from answerback.database.operation import Operation, Transaction
+from answerback.database.statement import Statement
 from answerback.http import readiness
 from answerback.http.readiness import FRESH_SECONDS, PROVEN_SECONDS, Readiness
 from answerback.kernel.errors import StorageUnavailable
@@ -80,7 +80,7 @@ async def test_a_message_that_could_not_be_stored_ends_the_readiness(
     monkeypatch.setattr(readiness, "FRESH_SECONDS", 0.0)
 
     def fill(_: Transaction) -> Operation[None]:
-        yield Statement(text("PRAGMA max_page_count = 1"))()
+        yield Statement("PRAGMA max_page_count = 1")()
 
     # Given a service that has proven that its database takes writes, which then may not grow any more
     async with whole_api(path) as api:

@@ -4,11 +4,9 @@ instructions and PostgreSQL's rows are counted, since times depend on what else 
 from collections.abc import Generator
 
 import pytest
-from sqlalchemy import column, text
 
 from answerback.database.operation import Begin, Operation, Query, Rows, Statement, Transaction
 from answerback.database.sqlite_driver import Driver
-from answerback.database.tables import jobs
 from answerback.jobs import claim as claiming
 from answerback.jobs import repeat
 from answerback.jobs.kind import Queue
@@ -16,16 +14,14 @@ from answerback.jobs.model import Tried, Turns
 from answerback.kernel.shares import Shares
 from answerback.testing.clock import FakeClock
 from builders import LEASE, accept, raw, roomy
-from databases import Database, PostgresDatabase, SqliteDatabase
+from databases import Database, PostgresDatabase, SqliteDatabase, columns_of
 from stores import Stores
 
 FEW, MANY = 1_000, 100_000
 TENANTS = 50
 LIMIT = 10
 ROWS_READ = Statement(
-    text("SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0))::bigint AS read FROM pg_stat_xact_user_tables").columns(
-        column("read")
-    )
+    "SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0))::bigint AS read FROM pg_stat_xact_user_tables"
 )
 
 
@@ -37,7 +33,7 @@ async def add_jobs(database: Database, state: str, numbers: range, **others: str
         if isinstance(database, SqliteDatabase)
         else f"SELECT generate_series({first}, {last}) AS n"
     )
-    copied = {each.name: f"jobs.{each.name}" for each in jobs.c}
+    copied = {name: f"jobs.{name}" for name in columns_of("jobs")}
     copied |= {"id": "'msg_copy_' || n", "tenant_id": f"'tenant-' || (n % {TENANTS})", "state": f"'{state}'"}
     copied |= {"rank": "n", **others}
     await database.execute(

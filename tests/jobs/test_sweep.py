@@ -3,6 +3,7 @@
 import pytest
 
 from answerback.database.clock_watch import ClockWatch
+from answerback.database.statement import Statement
 from answerback.jobs import prune as pruning
 from answerback.jobs.model import Swept
 from answerback.jobs.sweep import QUARANTINE_SECONDS, QUARANTINE_WATCH_SECONDS, RARE_SECONDS, SWEEP_SECONDS, Duty, Sweep
@@ -234,8 +235,9 @@ async def test_old_jobs_are_pruned_as_fast_as_they_come_however_many(
     for _ in range(7):
         await ended_job(stores, session=None)
         await stores.deliveries.delivered(await claim_delivery(stores), REPORT)
-    limited = pruning.OLD_JOBS.clause.limit(2)  # type: ignore[attr-defined]
-    monkeypatch.setattr(pruning, "OLD_JOBS", pruning.Statement(limited))
+    old_jobs = pruning.OLD_JOBS.clause
+    two = Statement(lambda dialect: f"SELECT * FROM ({old_jobs(dialect)}) AS old LIMIT 2")
+    monkeypatch.setattr(pruning, "OLD_JOBS", two)
     clock.advance(31 * DAY)
 
     while await sweep.sweep():

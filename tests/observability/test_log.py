@@ -236,7 +236,7 @@ class TestStandardLibraryLoggers:
         printed = Printed("text")
 
         logging.getLogger("uvicorn.error").info("Started server process")
-        logging.getLogger("alembic.runtime.migration").info("Running upgrade")
+        logging.getLogger("asyncio").info("Using selector")
         logging.getLogger("uvicorn.access").error("GET /")
 
         assert printed.text == ""

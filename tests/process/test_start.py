@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 UNUSED = {
-    *("aiohttp", "alembic", "argparse", "asyncpg", "celery", "click", "httpx", "matplotlib", "multiprocessing"),
+    *("aiohttp", "argparse", "asyncpg", "celery", "click", "httpx", "matplotlib", "multiprocessing"),
     *("opentelemetry.sdk", "pydantic.v1.main", "pypdf", "redis", "rich", "unittest", "uvicorn.supervisors", "xml"),
 }
 

@@ -2,50 +2,35 @@
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import BigInteger, bindparam, func, insert, literal_column, or_, select, update
-
 from answerback.accounts.model import DEFAULT_TENANT, ApiKey, KeyPage
-from answerback.database.operation import Database, Operation, Row, Statement, Transaction
-from answerback.database.sql import parameters, upsert
-from answerback.database.tables import api_keys, tenants
+from answerback.database.operation import Database, Operation, Transaction
+from answerback.database.sql import columns_of, inserting
+from answerback.database.statement import Row, Statement
 from answerback.kernel.errors import Conflict, NotFound
 from answerback.kernel.ids import new_id
 
 WEIGH_TENANT = Statement(
-    upsert(tenants)
-    .values(parameters(tenants))
-    .on_conflict_do_update(index_elements=[tenants.c.id], set_={"weight": bindparam("weight")})
+    f"{inserting('tenants', 'id', 'weight', 'created_at')} ON CONFLICT (id) DO UPDATE SET weight = :weight"
 )
-FIND_TENANT = Statement(select(tenants.c.id, tenants.c.weight).where(tenants.c.id == bindparam("given")))
+FIND_TENANT = Statement("SELECT id, weight FROM tenants WHERE id = :given")
 TENANTS_OF_KEY = Statement(
-    select(api_keys.c.tenant_id)
-    .where(or_(api_keys.c.name == bindparam("given"), api_keys.c.id == bindparam("given")))
-    .distinct()
-    .order_by(api_keys.c.tenant_id)
+    "SELECT DISTINCT tenant_id FROM api_keys WHERE name = :given OR id = :given ORDER BY tenant_id"
 )
-INSERT_KEY = Statement(insert(api_keys).values(parameters(api_keys, "last_used_at", "revoked_at")))
-WEIGHTS = Statement(select(tenants.c.id, tenants.c.weight).where(tenants.c.weight > literal_column("1")))
-_keys = select(*api_keys.c, func.coalesce(tenants.c.weight, literal_column("1")).label("weight")).outerjoin_from(
-    api_keys, tenants, tenants.c.id == api_keys.c.tenant_id
-)
-LIST_KEYS = Statement(_keys.order_by(api_keys.c.id))
-_newest_keys = _keys.order_by(api_keys.c.id.desc()).limit(bindparam("at_most"))
-NEWEST_KEYS = Statement(_newest_keys)
-OLDER_KEYS = Statement(_newest_keys.where(api_keys.c.id < bindparam("before")))
+WEIGHTS = Statement("SELECT id, weight FROM tenants WHERE weight > 1")
+_STORED = ("id", "tenant_id", "name", "key_hash", "operator", "rate_limit", "created_at")
+INSERT_KEY = Statement(inserting("api_keys", *_STORED))
+_KEYS = f"""
+    SELECT {columns_of("api_keys", (*_STORED, "last_used_at", "revoked_at"))}, coalesce(tenants.weight, 1) AS weight
+    FROM api_keys LEFT JOIN tenants ON tenants.id = api_keys.tenant_id"""
+LIST_KEYS = Statement(f"{_KEYS} ORDER BY api_keys.id")
+NEWEST_KEYS = Statement(f"{_KEYS} ORDER BY api_keys.id DESC LIMIT :at_most")
+OLDER_KEYS = Statement(f"{_KEYS} WHERE api_keys.id < :before ORDER BY api_keys.id DESC LIMIT :at_most")
 NOTE_USE = Statement(
-    update(api_keys)
-    .where(
-        api_keys.c.id == bindparam("row_id"),
-        or_(api_keys.c.last_used_at.is_(None), api_keys.c.last_used_at < bindparam("used_at", type_=BigInteger)),
-    )
-    .values(last_used_at=bindparam("used_at", type_=BigInteger))
+    """
+    UPDATE api_keys SET last_used_at = :used_at
+    WHERE id = :row_id AND (last_used_at IS NULL OR last_used_at < :used_at)"""
 )
-REVOKE_KEY = Statement(
-    update(api_keys)
-    .where(api_keys.c.id == bindparam("row_id"), api_keys.c.revoked_at.is_(None))
-    .values(revoked_at=bindparam("wall"))
-    .returning(api_keys.c.id)
-)
+REVOKE_KEY = Statement("UPDATE api_keys SET revoked_at = :wall WHERE id = :row_id AND revoked_at IS NULL RETURNING id")
 
 
 def create_key(

@@ -1,14 +1,11 @@
 """The history of questions: stored when answered, listed newest first, deleted with age."""
 
-from sqlalchemy import Text, bindparam, func, insert, select
-from sqlalchemy.dialects.postgresql import ARRAY
-
 from answerback.ask.model import Question, QuestionPage
-from answerback.database.operation import Database, Operation, Statement, Transaction
+from answerback.database.operation import Database, Operation, Transaction
 from answerback.database.pages import fitting
 from answerback.database.pruning import pruning
-from answerback.database.sql import at_most, parameters
-from answerback.database.tables import questions
+from answerback.database.sql import inserting
+from answerback.database.statement import Statement
 
 BATCH = 200
 AFTER_ALL = 2**62
@@ -16,31 +13,21 @@ AFTER_ALL = 2**62
 
 # A tenant may have no row to lock: processes that add to its history lock a hash of its id.
 LOCK_HISTORIES = Statement(
-    select(
-        func.pg_advisory_xact_lock(func.hashtextextended(func.unnest(bindparam("tenant_ids", type_=ARRAY(Text))), 0))
-    ),
-    only_locks=True,
+    "SELECT pg_advisory_xact_lock(hashtextextended(unnest(CAST(:tenant_ids AS text[])), 0))", only_locks=True
 )
-INSERT_QUESTION = Statement(insert(questions).values(parameters(questions, "id")))
-LAST_ANSWERED_AT = Statement(
-    select(questions.c.created_at)
-    .where(questions.c.tenant_id == bindparam("tenant_id"))
-    .order_by(questions.c.id.desc())
-    .limit(at_most(1))
-)
-_of_tenant = (questions.c.tenant_id == bindparam("tenant_id"), questions.c.id < bindparam("before_id"))
+INSERT_QUESTION = Statement(inserting("questions", "tenant_id", "question", "answer", "finish_reason", "created_at"))
+LAST_ANSWERED_AT = Statement("SELECT created_at FROM questions WHERE tenant_id = :tenant_id ORDER BY id DESC LIMIT 1")
 SIZES = Statement(
-    select(questions.c.id, (func.length(questions.c.question) + func.length(questions.c.answer)).label("size"))
-    .where(*_of_tenant)
-    .order_by(questions.c.id.desc())
-    .limit(bindparam("limit"))
+    """
+    SELECT id, length(question) + length(answer) AS size FROM questions
+    WHERE tenant_id = :tenant_id AND id < :before_id ORDER BY id DESC LIMIT :limit"""
 )
 LIST_QUESTIONS = Statement(
-    select(questions.c.question, questions.c.answer, questions.c.created_at, questions.c.finish_reason)
-    .where(*_of_tenant, questions.c.id >= bindparam("first_id"))
-    .order_by(questions.c.id.desc())
+    """
+    SELECT question, answer, created_at, finish_reason FROM questions
+    WHERE tenant_id = :tenant_id AND id < :before_id AND id >= :first_id ORDER BY id DESC"""
 )
-PRUNE_QUESTIONS = pruning(questions, "created_at", BATCH)
+PRUNE_QUESTIONS = pruning("questions", "created_at", BATCH)
 
 
 def keep_question(tx: Transaction, tenant_id: str, question: str, answer: str, finish_reason: str) -> Operation[None]:

@@ -4,8 +4,6 @@ import json
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
-from sqlalchemy import bindparam, delete, func, select, tuple_, update
-
 from answerback.conversations.model import (
     Conversation,
     ConversationPage,
@@ -14,82 +12,39 @@ from answerback.conversations.model import (
     Entry,
     Recalled,
 )
-from answerback.database.operation import BatchPlan, Database, Operation, Row, Statement, Transaction
+from answerback.database.operation import BatchPlan, Database, Operation, Transaction
 from answerback.database.pages import fitting
-from answerback.database.sql import bound
-from answerback.database.tables import conversation_items, conversations
+from answerback.database.statement import Row, Statement
 from answerback.kernel.errors import NotFound
 
 SHOWN_ENTRIES = 100
 AFTER_ALL = 2**62
 """Greater than any position."""
 
-_ENTRY = (
-    conversation_items.c.position,
-    conversation_items.c.job_id,
-    conversation_items.c["items"],  # `c.items` is a method
-    conversation_items.c.created_at,
-)
-_of_conversation = conversation_items.c.conversation_id == bindparam("conversation_id")
+_SESSION = "tenant_id = :tenant_id AND key = :key AND metadata IS NULL"
+_OF_CONVERSATION = "conversation_id = :conversation_id"
+_ENTRIES = f"SELECT position, job_id, items, created_at FROM conversation_items WHERE {_OF_CONVERSATION}"
 
-_session = (
-    conversations.c.tenant_id == bindparam("tenant_id"),
-    conversations.c.key == bindparam("key"),
-    conversations.c.metadata.is_(None),
-)
-
-FIND = Statement(
-    select(
-        conversations.c.id, conversations.c.pending, conversations.c.erased_through, conversations.c.window_from
-    ).where(*_session)
-)
-REMEMBERED = Statement(
-    select(*_ENTRY)
-    .where(_of_conversation, conversation_items.c.position >= bindparam("first"))
-    .order_by(conversation_items.c.position)
-)
-_before = conversation_items.c.position < bindparam("before")
-_newest_first = conversation_items.c.position.desc()
+FIND = Statement(f"SELECT id, pending, erased_through, window_from FROM conversations WHERE {_SESSION}")
+REMEMBERED = Statement(f"{_ENTRIES} AND position >= :first ORDER BY position")
 SIZES = Statement(
-    select(conversation_items.c.position, func.length(conversation_items.c["items"]).label("size"))
-    .where(_of_conversation, _before)
-    .order_by(_newest_first)
-    .limit(bindparam("limit"))
+    f"""
+    SELECT position, length(items) AS size FROM conversation_items WHERE {_OF_CONVERSATION} AND position < :before
+    ORDER BY position DESC LIMIT :limit"""
 )
-NEWEST = Statement(
-    select(*_ENTRY)
-    .where(_of_conversation, _before, conversation_items.c.position >= bindparam("first"))
-    .order_by(_newest_first)
-)
-ERASED_THROUGH = Statement(
-    select(conversations.c.erased_through).where(conversations.c.id == bindparam("conversation_id"))
-)
-ERASE_THROUGH = Statement(
-    update(conversations)
-    .where(*_session)
-    .values(erased_through=conversations.c.last_position)
-    .returning(conversations.c.id)
-)
-ERASE_ITEMS = Statement(delete(conversation_items).where(_of_conversation))
+NEWEST = Statement(f"{_ENTRIES} AND position < :before AND position >= :first ORDER BY position DESC")
+ERASED_THROUGH = Statement("SELECT erased_through FROM conversations WHERE id = :conversation_id")
+ERASE_THROUGH = Statement(f"UPDATE conversations SET erased_through = last_position WHERE {_SESSION} RETURNING id")
+ERASE_ITEMS = Statement(f"DELETE FROM conversation_items WHERE {_OF_CONVERSATION}")
 
+# `updated_at <=` says what the tuples say already, in a way by which PostgreSQL knows that the index serves.
 RECENT = Statement(
-    select(
-        conversations.c.id,
-        conversations.c.key,
-        (conversations.c.last_position - conversations.c.erased_through).label("messages"),
-        conversations.c.pending,
-        conversations.c.updated_at,
-    )
-    .where(
-        conversations.c.tenant_id == bindparam("tenant_id"),
-        conversations.c.metadata.is_(None),
-        # Says what the tuples say already, in a way by which PostgreSQL knows that the index serves.
-        conversations.c.updated_at <= bound(conversations.c.updated_at),
-        tuple_(conversations.c.updated_at, conversations.c.id)
-        < tuple_(bound(conversations.c.updated_at), bound(conversations.c.id)),
-    )
-    .order_by(conversations.c.updated_at.desc(), conversations.c.id.desc())
-    .limit(bindparam("limit"))
+    """
+    SELECT id, key, last_position - erased_through AS messages, pending, updated_at
+    FROM conversations
+    WHERE tenant_id = :tenant_id AND metadata IS NULL
+        AND updated_at <= :updated_at AND (updated_at, id) < (:updated_at, :id)
+    ORDER BY updated_at DESC, id DESC LIMIT :limit"""
 )
 
 ENTRIES_PLAN = BatchPlan((REMEMBERED,), "entries")

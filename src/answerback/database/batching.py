@@ -6,7 +6,9 @@ Like the operations they are made of, these hold no I/O. A batch of 256 costs on
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from answerback.database.operation import BatchPlan, Operation, Parameters, Query, Row, Rows, Statement
+from answerback.database.dialect import Dialect
+from answerback.database.operation import BatchPlan, Operation
+from answerback.database.statement import Parameters, Query, Row, Rows, Statement
 from answerback.kernel.errors import Refusal
 
 T = TypeVar("T")
@@ -98,7 +100,8 @@ class _Batch:
 
     def _checked(self, query: Query) -> Query:
         if query.statement not in self._plan.steps:
-            raise UnplannedStatement(f"{query.statement.clause} is not in the batch plan {self._plan.name!r}")
+            text = query.statement.clause(Dialect.SQLITE)
+            raise UnplannedStatement(f"{text} is not in the batch plan {self._plan.name!r}")
         if not isinstance(query.parameters, Mapping):
             raise TypeError("an operation that sends batches of its own cannot run batched")
         return query

@@ -6,99 +6,15 @@ share a transaction. SQLite's is `answerback.database.group_commit`, PostgreSQL'
 
 import asyncio
 import collections
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
-from functools import cached_property
-from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
+from typing import Protocol, TypeAlias, TypeVar
 
-from sqlalchemy.sql import ClauseElement
-from sqlalchemy.sql.selectable import ReturnsRows
-
+from answerback.database.statement import Query, Rows, Statement
 from answerback.kernel.errors import StorageUnavailable
 from answerback.kernel.telemetry import JobEnd
 
 T = TypeVar("T")
-Row: TypeAlias = Any
-"""A named tuple: one field for each column that its statement returns, named like the column or its label."""
-Rows: TypeAlias = Sequence[Row]
-Parameters: TypeAlias = Mapping[str, Any]
-
-
-class Statement:
-    """A statement defined once in SQLAlchemy and compiled once per dialect. Calling it binds its parameters.
-
-    `postgresql` replaces the clause there, where more than an expression differs (`Either`). `by` names the parameters
-    that identify the rows it locks: a batch locks them in that order, in every transaction, so that no two deadlock.
-    `only_locks`: its only effect are locks; its parameters are lists of what to lock, and it returns nothing. SQLite,
-    which has one writer at a time, leaves it out.
-
-    `key` names parameters too: PostgreSQL runs a batch as one statement if no two of it are alike in these, where None
-    is like nothing. So each must change rows of its own, and may not depend on what the others change. An INSERT that
-    returns anything then returns the `id` that it was given or, where the database makes that, its key.
-
-    RETURNING, and an INSERT that selects its row, make SQLite build a table each time, which costs as much as the rest
-    of a small statement. A clause without them stands beside that of PostgreSQL, which says what is returned. Either
-    `read_back` selects that afterwards, if the clause changed a row; or `computed` selects it before, and the clause
-    binds its columns by their names. With neither, SQLite returns an empty row for each that the clause changed.
-    """
-
-    def __init__(
-        self,
-        clause: ClauseElement,
-        *,
-        postgresql: ClauseElement | None = None,
-        by: tuple[str, ...] = (),
-        key: tuple[str, ...] = (),
-        only_locks: bool = False,
-        computed: ClauseElement | None = None,
-        read_back: ClauseElement | None = None,
-    ) -> None:
-        self.clause = clause
-        self.postgresql = clause if postgresql is None else postgresql
-        self.by = by
-        self.key = key
-        self.only_locks = only_locks
-        self.computed = computed
-        self.read_back = read_back
-
-    @cached_property
-    def columns(self) -> tuple[str, ...]:
-        """The names of the columns that it returns."""
-        clause = self.postgresql
-        return tuple(clause.exported_columns.keys()) if isinstance(clause, ReturnsRows) else ()
-
-    def named(self, rows: Iterable[Iterable[Any]]) -> Rows:
-        """The driver's rows as named tuples; none for a statement that returns nothing, even if the driver reports some
-        (as the key of an inserted row)."""
-        return list(map(self._row, rows)) if self.columns else ()
-
-    @cached_property
-    def _row(self) -> Callable[[Iterable[Any]], Row]:
-        # Through `getattr`, since type checkers insist on fields that they can read in the source.
-        row = getattr(collections, "namedtuple")("Row", self.columns, rename=True)  # noqa: B009
-        make: Callable[[Iterable[Any]], Row] = row._make
-        return make
-
-    def __call__(self, **parameters: Any) -> "Query":
-        return Query(self, parameters)
-
-    def many(self, parameters: Sequence[Parameters]) -> "Query":
-        """The statement once per mapping; returns no rows."""
-        return Query(self, parameters)
-
-    def each(self, parameters: Sequence[Parameters]) -> "Query":
-        """The statement once per mapping; returns `(index of the mapping, row)` for the rows of all."""
-        return Query(self, parameters, numbered=True)
-
-
-class Query(NamedTuple):
-    """A statement with its parameters: one mapping, or a sequence of them to be executed in one go."""
-
-    statement: Statement
-    parameters: Parameters | Sequence[Parameters]
-    numbered: bool = False
-
-
 Operation: TypeAlias = Generator[Query, Rows, T]
 
 

@@ -2,41 +2,41 @@
 keys."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
-from sqlalchemy import Table, any_, bindparam, literal_column, select
-from sqlalchemy.dialects.postgresql import array
-
-from answerback.database.operation import Operation, Statement
-from answerback.database.sql import bound
+from answerback.database.operation import Operation
+from answerback.database.statement import Statement
 
 FEW = 50
 """So many keys are read at once; of more first the newest row of each."""
 
 
-def newest(table: Table, keys: Sequence[str], last: str, *where: Any, compared: str) -> Statement:
+def newest(
+    table: str, keys: Sequence[str], last: str, where: str = "", *, compared: str, of: str = "text"
+) -> Statement:
     """The distinct values of the text column `last` from the bound `least` on and below the bound `before`, the
     greatest first, of the rows whose `keys` equal their bound parameters; each is `last` of its row. An index over
     `keys` and `last` serves it, whatever `where` it has. `compared` is the text column that PostgreSQL's index asks
-    for, see `answerback.database.tables`."""
-    first, *others = (table.c[name] for name in keys)
-    column = table.c[last]
-    same = [other == bound(other) for other in others]
-    below = (*where, *same, column < bound(column, "before"), column >= bound(column, "least"))
-    plain = (
-        select(column.label("last"))
-        .where(first == bound(first), *below)
-        .distinct()
-        .order_by(column.desc())
-        .limit(bindparam("limit"))
+    for, see the schema. `of` is PostgreSQL's type of the first key."""
+    first, *others = keys
+    below = " AND ".join(
+        (
+            *([where] if where else []),
+            *(f"{table}.{other} = :{other}" for other in others),
+            f"{table}.{last} < :before AND {table}.{last} >= :least",
+        )
     )
+    plain = f"""
+    SELECT DISTINCT {table}.{last} AS last FROM {table} WHERE {table}.{first} = :{first} AND {below}
+    ORDER BY {table}.{last} DESC LIMIT :limit"""
     # By equal keys alone PostgreSQL would know that an index of `last` has the same order, and where it hopes for many
     # matches it would read that, past all other keys. Of an array it does not know that it has one element.
-    ordered = select(first, column.label("last")).where(
-        first == any_(array([bound(first)])), *below, table.c[compared] > literal_column("''")
-    )
-    ordered = ordered.distinct().order_by(first.desc(), column.desc()).limit(bindparam("limit"))
-    return Statement(plain, postgresql=select(ordered.subquery("ordered").c["last"]))
+    ordered = f"""
+    SELECT ordered.last FROM (
+        SELECT DISTINCT {table}.{first}, {table}.{last} AS last FROM {table}
+        WHERE {table}.{first} = ANY(ARRAY[CAST(:{first} AS {of})]) AND {below} AND {table}.{compared} > ''
+        ORDER BY {table}.{first} DESC, {table}.{last} DESC LIMIT :limit
+    ) AS ordered"""
+    return Statement(lambda dialect: dialect.either(plain, ordered))
 
 
 def merged(statement: Statement, keys: Sequence[Mapping[str, object]], before: str, limit: int) -> Operation[list[str]]:

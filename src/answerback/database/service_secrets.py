@@ -4,16 +4,12 @@ import hashlib
 import hmac
 import secrets
 
-from sqlalchemy import bindparam, select
+from answerback.database.operation import Database, Operation, Transaction
+from answerback.database.sql import inserting
+from answerback.database.statement import Statement
 
-from answerback.database.operation import Database, Operation, Statement, Transaction
-from answerback.database.sql import parameters, upsert
-from answerback.database.tables import service_secrets
-
-INSERT = Statement(
-    upsert(service_secrets).values(parameters(service_secrets)).on_conflict_do_nothing(index_elements=["name"])
-)
-FIND = Statement(select(service_secrets.c.value).where(service_secrets.c.name == bindparam("name")))
+INSERT = Statement(f"{inserting('service_secrets', 'name', 'value', 'created_at')} ON CONFLICT (name) DO NOTHING")
+FIND = Statement("SELECT value FROM service_secrets WHERE name = :name")
 
 
 def own_secret(tx: Transaction, name: str) -> Operation[str]:

@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from answerback.database.fresh import create_if_empty
 from answerback.database.group_commit import GroupCommit
 from answerback.database.operation import Committed, Database
-from answerback.database.revision import MigrationError, is_current
+from answerback.database.revision import MigrationError
 from answerback.database.sqlite_clock import SqliteClock
+from answerback.database.sqlite_schema import migrate
 from answerback.kernel.clock import Clock
 from answerback.kernel.errors import StorageUnavailable
 from answerback.kernel.telemetry import UNMEASURED, Metrics
@@ -35,10 +35,7 @@ async def open_database(
     connect = connector(path)
 
     def prepare() -> SqliteClock:
-        if not is_current(path) and not create_if_empty(path, BUSY_SECONDS):
-            from answerback.database.schema import upgrade_sqlite
-
-            upgrade_sqlite(path)
+        migrate(path, BUSY_SECONDS)
         with contextlib.closing(connect()) as connection:
             return SqliteClock(clock, connection)
 

@@ -7,14 +7,10 @@ row would count from the beginning.
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import bindparam, delete, or_, select, update
-
-from answerback.database.operation import Database, Operation, Query, Statement, Transaction
+from answerback.database.operation import Database, Operation, Transaction
 from answerback.database.pruning import pruning
-from answerback.database.sql import upsert
-from answerback.database.tables import idempotency_records as records
+from answerback.database.statement import Query, Statement
 from answerback.kernel.errors import IdempotencyConflict, RequestInProgress, ResponseNotStored
 from answerback.kernel.ids import new_id
 
@@ -55,49 +51,32 @@ class StoredResponse:
     body: bytes
 
 
-_with_key = (
-    records.c.tenant_id == bindparam("of_tenant"),
-    records.c.route == bindparam("on_route"),
-    records.c.key == bindparam("with_key"),
-)
-_held = (*_with_key, records.c.token == bindparam("held_token"), records.c.lease_expires_at.is_not(None))
-_claim: dict[str, Any] = {name: bindparam(name) for name in ("request_hash", "token", "lease_expires_at")}
-_claim["updated_at"] = bindparam("now")
+_WITH_KEY = "tenant_id = :tenant_id AND route = :route AND key = :key"
+_HELD = f"{_WITH_KEY} AND token = :token AND lease_expires_at IS NOT NULL"
 
 
 CLAIM = Statement(
-    upsert(records)
-    .values(tenant_id=bindparam("of_tenant"), route=bindparam("on_route"), key=bindparam("with_key"), **_claim)
-    .on_conflict_do_update(
-        index_elements=[records.c.tenant_id, records.c.route, records.c.key],
-        set_=_claim,
-        where=records.c.lease_expires_at <= bindparam("now"),
-    )
-    .returning(records.c.id)
+    """
+    INSERT INTO idempotency_records (tenant_id, route, key, request_hash, token, lease_expires_at, updated_at)
+    VALUES (:tenant_id, :route, :key, :request_hash, :token, :expires_at, :now)
+    ON CONFLICT (tenant_id, route, key) DO UPDATE SET
+        request_hash = :request_hash, token = :token, lease_expires_at = :expires_at, updated_at = :now
+    WHERE idempotency_records.lease_expires_at <= :now
+    RETURNING id"""
 )
 FIND = Statement(
-    select(
-        records.c.request_hash, records.c.lease_expires_at, records.c.status, records.c.headers, records.c.body
-    ).where(*_with_key)
+    f"SELECT request_hash, lease_expires_at, status, headers, body FROM idempotency_records WHERE {_WITH_KEY}"
 )
-EXTEND = Statement(
-    update(records).where(*_held).values(lease_expires_at=bindparam("expires_at")).returning(records.c.id)
-)
+EXTEND = Statement(f"UPDATE idempotency_records SET lease_expires_at = :expires_at WHERE {_HELD} RETURNING id")
 STORE = Statement(
-    update(records)
-    .where(*_held)
-    .values(
-        lease_expires_at=None,
-        status=bindparam("new_status"),
-        headers=bindparam("new_headers"),
-        body=bindparam("new_body"),
-        updated_at=bindparam("now"),
-    )
-    .returning(records.c.id)
+    f"""
+    UPDATE idempotency_records SET
+        lease_expires_at = NULL, status = :status, headers = :headers, body = :body, updated_at = :now
+    WHERE {_HELD}
+    RETURNING id"""
 )
-RELEASE = Statement(delete(records).where(*_held))
-_not_in_progress = or_(records.c.lease_expires_at.is_(None), records.c.lease_expires_at <= bindparam("now"))
-PRUNE = pruning(records, "updated_at", BATCH, _not_in_progress)
+RELEASE = Statement(f"DELETE FROM idempotency_records WHERE {_HELD}")
+PRUNE = pruning("idempotency_records", "updated_at", BATCH, "(lease_expires_at IS NULL OR lease_expires_at <= :now)")
 
 
 def claim(
@@ -105,8 +84,8 @@ def claim(
 ) -> Operation[ClaimedRecord | StoredResponse]:
     """Raises IdempotencyConflict, RequestInProgress, ResponseNotStored."""
     claimed = ClaimedRecord(request, new_id("", tx.now))
-    lease = {"request_hash": request.request_hash, "token": claimed.token, "lease_expires_at": _ends(tx, lease_seconds)}
-    if (yield CLAIM(**_names(request), **lease, now=tx.now)):
+    expires_at = _ends(tx, lease_seconds)
+    if (yield _held_by(CLAIM, claimed, request_hash=request.request_hash, expires_at=expires_at, now=tx.now)):
         return claimed
     found = yield FIND(**_names(request))
     if not found:
@@ -130,8 +109,7 @@ def store(tx: Transaction, claimed: ClaimedRecord, response: StoredResponse | No
     status = None if response is None else response.status
     headers = None if response is None else json.dumps(dict(response.headers))
     body = None if response is None else response.body
-    stored = yield _held_by(STORE, claimed, now=tx.now, new_status=status, new_headers=headers, new_body=body)
-    return bool(stored)
+    return bool((yield _held_by(STORE, claimed, now=tx.now, status=status, headers=headers, body=body)))
 
 
 def release(_: Transaction, claimed: ClaimedRecord) -> Operation[None]:
@@ -144,11 +122,11 @@ def prune(tx: Transaction, retention_ms: int) -> Operation[int]:
 
 
 def _held_by(statement: Statement, claimed: ClaimedRecord, **values: object) -> Query:
-    return statement(**_names(claimed.request), held_token=claimed.token, **values)
+    return statement(**_names(claimed.request), token=claimed.token, **values)
 
 
 def _names(request: IdempotentRequest) -> dict[str, str]:
-    return {"of_tenant": request.tenant_id, "on_route": request.route, "with_key": request.key}
+    return {"tenant_id": request.tenant_id, "route": request.route, "key": request.key}
 
 
 def _ends(tx: Transaction, lease_seconds: float) -> int:

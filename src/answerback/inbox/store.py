@@ -3,33 +3,30 @@
 import json
 from collections.abc import Sequence
 
-from sqlalchemy import bindparam, delete, func, insert, select
-
-from answerback.database.operation import Database, Operation, Row, Statement, Transaction
+from answerback.database.operation import Database, Operation, Transaction
 from answerback.database.pruning import pruning
-from answerback.database.sql import at_most, parameters
-from answerback.database.tables import inbox
+from answerback.database.sql import inserting
+from answerback.database.statement import Row, Statement
 from answerback.inbox.model import KEPT_MS, MAX_ITEMS, Received, Verdict
 from answerback.kernel.ids import new_id
 
 BATCH = 200
-_COLUMNS = (
-    inbox.c.id,
-    inbox.c.received_at,
-    inbox.c.headers,
-    inbox.c.body,
-    inbox.c.size,
-    inbox.c.signature,
-    inbox.c.job_id,
+ADD = Statement(inserting("inbox", "id", "tenant_id", "received_at", "headers", "body", "size", "signature", "job_id"))
+DROP_OLDEST = Statement(
+    f"""
+    DELETE FROM inbox WHERE tenant_id = :tenant_id AND id < (
+        SELECT min(newest.id) FROM (
+            SELECT id FROM inbox WHERE tenant_id = :tenant_id ORDER BY id DESC LIMIT {MAX_ITEMS}
+        ) AS newest
+    )"""
 )
-_of_tenant = inbox.c.tenant_id == bindparam("tenant_id")
-ADD = Statement(insert(inbox).values(parameters(inbox)))
-_newest = select(inbox.c.id).where(_of_tenant).order_by(inbox.c.id.desc()).limit(at_most(MAX_ITEMS)).subquery("newest")
-_oldest_kept = select(func.min(_newest.c.id)).scalar_subquery()
-DROP_OLDEST = Statement(delete(inbox).where(_of_tenant, inbox.c.id < _oldest_kept))
-LIST = Statement(select(*_COLUMNS).where(_of_tenant).order_by(inbox.c.id.desc()).limit(bindparam("limit")))
-CLEAR = Statement(delete(inbox).where(_of_tenant))
-PRUNE = pruning(inbox, "received_at", BATCH)
+LIST = Statement(
+    """
+    SELECT id, received_at, headers, body, size, signature, job_id FROM inbox
+    WHERE tenant_id = :tenant_id ORDER BY id DESC LIMIT :limit"""
+)
+CLEAR = Statement("DELETE FROM inbox WHERE tenant_id = :tenant_id")
+PRUNE = pruning("inbox", "received_at", BATCH)
 
 
 def add(tx: Transaction, tenant_id: str, came: Received) -> Operation[None]:

@@ -2,134 +2,96 @@
 
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    Integer,
-    Select,
-    and_,
-    bindparam,
-    case,
-    exists,
-    false,
-    func,
-    literal_column,
-    or_,
-    select,
-)
-
-from answerback.database.operation import BatchPlan, Operation, Row, Statement, Transaction
-from answerback.database.sql import Either, aliased, as_text, bound, in_state, upsert
-from answerback.database.tables import conversations, jobs
+from answerback.database.dialect import Dialect
+from answerback.database.operation import BatchPlan, Operation, Transaction
+from answerback.database.statement import Insert, Row, Statement
 from answerback.jobs.backlog import Backlog
 from answerback.jobs.kind import Claimed, Job, JobState
 from answerback.jobs.model import Accepted, Limits, NewJob
-from answerback.jobs.order import rank
 from answerback.kernel.errors import ConversationFull, IdempotencyConflict, Overloaded, TenantFull
 from answerback.kernel.ids import new_id
-from answerback.queue.fair_order import has_rank
-from answerback.queue.leases import Offer, bearing, offer_values, offered
+from answerback.queue.fair_order import has_rank, next_rank
+from answerback.queue.leases import OFFERED, Offer, bearing, offer_values
 
 TRANSIENT_MS = 86_400_000
 """How long a transient job keeps what it holds: a day, as long as an `Idempotency-Key` of other routes."""
 
-_accepted = select(jobs.c.id, jobs.c.request_hash, jobs.c.position, jobs.c.created_at)
-FIND_BY_KEY = Statement(
-    _accepted.where(jobs.c.tenant_id == bindparam("tenant_id"), jobs.c.idempotency_key == bindparam("idempotency_key"))
-)
-FIND_RETRY = Statement(_accepted.where(jobs.c.retry_of == bindparam("retry_of")))
+_ACCEPTED = "SELECT id, request_hash, position, created_at FROM jobs"
+FIND_BY_KEY = Statement(f"{_ACCEPTED} WHERE tenant_id = :tenant_id AND idempotency_key = :idempotency_key")
+FIND_RETRY = Statement(f"{_ACCEPTED} WHERE retry_of = :retry_of")
+
+_JOINED = "tenant_id, key, id, last_position, pending, erased_through, window_from"
 
 
-_begun: dict[str, Any] = {
-    **{column: bound(conversations.c[column]) for column in ("tenant_id", "key")},
-    **dict.fromkeys(("last_position", "pending"), literal_column("1", Integer)),
-    **dict.fromkeys(("erased_through", "window_from"), literal_column("0", Integer)),
-    **dict.fromkeys(("created_at", "updated_at"), bound(conversations.c.created_at, "wall")),
-}
-_max_pending = bound(conversations.c.pending, "max_pending")
-# All parameters stand in one table expression, so that many rows may come at once.
-_joining = (
-    select(*(value.label(column) for column, value in _begun.items()), _max_pending.label("max_pending"))
-    .cte("joining")
-    .prefix_with("MATERIALIZED")
-)
-# ON CONFLICT sees the row that is there, and none of those that come: they have one limit.
-_room = Either(_max_pending, literal_column("(SELECT min(max_pending) FROM joining)", Integer))
-
-
-def _joined(begun: Any) -> Any:
-    return begun.on_conflict_do_update(
-        index_elements=[conversations.c.tenant_id, conversations.c.key],
-        set_={"last_position": conversations.c.last_position + 1, "pending": conversations.c.pending + 1},
-        where=conversations.c.pending < _room,
+def _joining(dialect: Dialect) -> Insert:
+    # ON CONFLICT sees the row that is there, and none of those that come: they have one limit.
+    room = dialect.either(":max_pending", "(SELECT min(given.max_pending) FROM given)")
+    return Insert(
+        "conversations",
+        {
+            "tenant_id": ":tenant_id",
+            "key": ":key",
+            **dict.fromkeys(("last_position", "pending"), "1"),
+            **dict.fromkeys(("erased_through", "window_from"), "0"),
+            **dict.fromkeys(("created_at", "updated_at"), ":wall"),
+        },
+        conflict=f"""
+        ON CONFLICT (tenant_id, key) DO UPDATE SET
+            last_position = conversations.last_position + 1, pending = conversations.pending + 1
+        WHERE conversations.pending < {room}""",
+        returning=_JOINED,
     )
 
 
-_JOINED = (
-    conversations.c.tenant_id,
-    conversations.c.key,
-    conversations.c.id,
-    conversations.c.last_position,
-    conversations.c.pending,
-    conversations.c.erased_through,
-    conversations.c.window_from,
-)
 JOIN_CONVERSATION = Statement(
-    _joined(upsert(conversations).values(_begun)),
-    postgresql=_joined(
-        upsert(conversations).from_select(list(_begun), select(*(_joining.c[column] for column in _begun)))
-    ).returning(*_JOINED),
-    read_back=select(*_JOINED).where(
-        conversations.c.tenant_id == bindparam("tenant_id"), conversations.c.key == bindparam("key")
-    ),
+    _joining,
+    read_back=f"SELECT {_JOINED} FROM conversations WHERE tenant_id = :tenant_id AND key = :key",
     by=("tenant_id", "key"),
     key=("tenant_id", "key"),
+    given="tenant_id text, key text, wall bigint, max_pending integer",
 )
 
-_GIVEN = (
-    *("id", "tenant_id", "kind", "queue", "run_at", "deadline_at", "conversation_id", "position", "idempotency_key"),
-    *("request_hash", "retry_of", "key_id", "callback_url", "args", "traceparent", "erase_at"),
+_TEXTS = (
+    *("id", "tenant_id", "kind", "queue", "idempotency_key", "request_hash", "retry_of", "key_id", "callback_url"),
+    *("args", "traceparent"),
 )
-_given = {column: bound(jobs.c[column]) for column in _GIVEN}
+_NUMBERS = ("run_at", "deadline_at", "conversation_id", "position", "erase_at")
+_GIVEN = {**dict.fromkeys(_TEXTS, "text"), **dict.fromkeys(_NUMBERS, "bigint")}
 
 
-def _born(*, among_others: bool) -> Select[Any]:
+def _born(dialect: Dialect) -> dict[str, str]:
     """A held job gets its rank when it is released. One with an offer is born claimed if it is not held, and no other
-    of its queue waits. `among_others`: jobs that are inserted by the same statement count, as if in some order."""
-    held = bound(jobs.c.attempt, "held") == literal_column("1")
-    ahead = aliased(jobs, "ahead")
-    waiting: ColumnElement[bool] = exists(
-        select(literal_column("1")).where(
-            in_state(ahead, JobState.QUEUED), ahead.c.queue == _given["queue"], has_rank(ahead)
-        )
-    )
-    nth: ColumnElement[int] | None = None
-    if among_others:
-        unclaimed = func.bool_or(and_(~held, ~offered(jobs)))
-        waiting = or_(waiting, func.coalesce(unclaimed.over(partition_by=_given["queue"], rows=(None, -1)), false()))
-        nth = func.count().filter(~held).over(partition_by=[_given["queue"], _given["tenant_id"]], rows=(None, 0))
-    state = case(
-        (held, as_text(JobState.HELD)),
-        (and_(offered(jobs), ~waiting), as_text(JobState.RUNNING)),
-        else_=as_text(JobState.QUEUED),
-    )
-    ranked = rank(_given["queue"], _given["tenant_id"], nth)
-    return select(state.label("state"), case((held, literal_column("0")), else_=ranked).label("rank"))
+    of its queue waits. On PostgreSQL jobs that are inserted by the same statement count, as if in some order."""
+    waiting = f"""EXISTS (
+        SELECT 1 FROM jobs AS ahead WHERE ahead.state = 'queued' AND ahead.queue = :queue AND {has_rank("ahead")}
+    )"""
+    nth = "1"
+    if dialect is Dialect.POSTGRESQL:
+        waiting += """ OR coalesce(bool_or(:held <> 1 AND :owner IS NULL) OVER (
+            PARTITION BY :queue ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+        ), false)"""
+        nth = """count(*) FILTER (WHERE :held <> 1) OVER (
+            PARTITION BY :queue, :tenant_id ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        )"""
+    rank = next_rank(dialect, "jobs", ":queue", ":tenant_id", nth)
+    return {
+        "state": f"CASE WHEN :held = 1 THEN 'held' WHEN {OFFERED} AND NOT ({waiting}) THEN 'running' ELSE 'queued' END",
+        "rank": f"CASE WHEN :held = 1 THEN 0 ELSE {rank} END",
+    }
 
 
 INSERT_JOB = bearing(
-    jobs,
+    "jobs",
     JobState.RUNNING,
+    ", ".join((*(f"{name} {of}" for name, of in _GIVEN.items()), "held integer")),
     {
-        **_given,
-        "priority": literal_column("0"),
-        "attempts": literal_column("'[]'"),
-        "attempts_made": literal_column("0"),
-        "lease_losses": literal_column("0"),
-        "created_at": bound(jobs.c.created_at, "wall"),
+        **{name: f":{name}" for name in _GIVEN},
+        **dict.fromkeys(("priority", "attempts_made", "lease_losses"), "0"),
+        "attempts": "'[]'",
+        "created_at": ":wall",
     },
-    _born(among_others=False),
-    postgresql=_born(among_others=True),
-    returned=(jobs.c.state, jobs.c.rank),
+    _born,
+    returning="jobs.state, jobs.rank",
     by=("tenant_id", "idempotency_key", "retry_of"),
     key=("id",),
 )

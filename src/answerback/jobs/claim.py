@@ -5,11 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, select
-
-from answerback.database.operation import Operation, Row, Statement, Transaction
-from answerback.database.sql import in_state
-from answerback.database.tables import jobs
+from answerback.database.dialect import Dialect
+from answerback.database.operation import Operation, Transaction
+from answerback.database.statement import Row, Statement
 from answerback.jobs.kind import Claimed, JobState, Queue, Registry
 from answerback.jobs.model import JobClaims, Turns
 from answerback.jobs.promote import NEXT_SCHEDULED, promote
@@ -28,26 +26,28 @@ UNREADABLE_SECONDS = 60.0
 first."""
 
 
-def _claiming(which: Any) -> Statement:
+def _claiming(which: str) -> Statement:
     """Leases at most `limit` queued jobs, in the order of their ranks. One past its deadline is left to the sweep."""
-    chosen = (
-        select(jobs.c.id)
-        .where(in_state(jobs, JobState.QUEUED), jobs.c.queue == bindparam("queue"), which)
-        .where(jobs.c.deadline_at > bindparam("now"))
-        .order_by(jobs.c.rank)
-        .limit(bindparam("limit"))
-        .with_for_update(skip_locked=True)
-    )
-    return claiming(jobs, chosen, JobState.RUNNING, CLAIMED_COLUMNS)
+
+    def chosen(dialect: Dialect) -> str:
+        return f"""
+            SELECT id FROM jobs
+            WHERE state = 'queued' AND queue = :queue AND {which} AND deadline_at > :now
+            ORDER BY rank LIMIT :limit
+            {dialect.locking("FOR UPDATE SKIP LOCKED")}"""
+
+    return claiming("jobs", chosen, JobState.RUNNING, lambda _: CLAIMED_COLUMNS)
 
 
-CLAIM = _claiming(has_rank(jobs))
-CLAIM_OF_TENANT = _claiming(jobs.c.tenant_id == bindparam("tenant_id"))
-WALK = loose_scan(jobs, JobState.QUEUED, ("tenant_id",), "rank", ("tenant_id", "rank"), WALK_LENGTH, same="queue")
+CLAIM = _claiming(has_rank("jobs"))
+CLAIM_OF_TENANT = _claiming("tenant_id = :tenant_id")
+WALK = loose_scan("jobs", JobState.QUEUED, ("tenant_id",), "rank", ("tenant_id", "rank"), WALK_LENGTH, same="queue")
 
-EXTEND = extending(jobs, JobState.RUNNING)
-RELEASE_UNCONFIRMED = releasing_unconfirmed(jobs, JobState.RUNNING, JobState.QUEUED)
-RELEASE = ending_attempt(jobs, fenced(jobs, JobState.RUNNING), state=JobState.QUEUED, attempt=jobs.c.attempt - 1)
+EXTEND = extending("jobs", JobState.RUNNING)
+RELEASE_UNCONFIRMED = releasing_unconfirmed("jobs", JobState.RUNNING, JobState.QUEUED)
+RELEASE = ending_attempt(
+    "jobs", fenced("jobs", JobState.RUNNING), {"state": "'queued'", "attempt": "jobs.attempt - 1"}, "epoch bigint"
+)
 
 
 def claim(
@@ -79,7 +79,7 @@ def claim(
             due_at = tx.now + int(UNREADABLE_SECONDS * 1000)
             unreadable.append({"row_id": row.id, "epoch": row.lease_epoch, "due_at": due_at})
     if unreadable:
-        yield PUT_OFF_UNREADABLE.each(unreadable)
+        yield PUT_OFF_UNREADABLE.many(unreadable)
     if len(taken.rows) == limit or promoted is not None:
         next_in: float | None = 0.0
     else:

@@ -1,13 +1,9 @@
 """How many jobs wait, and for how long: counts that partial indexes answer without touching a row."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
-from sqlalchemy import and_, bindparam, func, literal_column, select
-
-from answerback.database.operation import Operation, Rows, Statement, Transaction
-from answerback.database.sql import Either, at_most, in_state
-from answerback.database.tables import jobs
+from answerback.database.dialect import Dialect
+from answerback.database.operation import Operation, Transaction
+from answerback.database.predicates import OPEN
+from answerback.database.statement import Rows, Statement
 from answerback.jobs.kind import JobState, Queue
 from answerback.jobs.pages import KINDS
 from answerback.kernel.telemetry import Depth
@@ -20,53 +16,45 @@ OPEN_STATES = (
 )
 
 
-_ZERO: Any = literal_column("0")
-_NO_TEXT: Any = literal_column("''")
-
-
-def _where(state: JobState) -> Sequence[Any]:
-    """Also what PostgreSQL's index asks for."""
-    also: Mapping[JobState, Any] = {JobState.QUEUED: has_rank(jobs), JobState.SCHEDULED: jobs.c.run_at >= _ZERO}
-    return [in_state(jobs, state), *([also[state]] if state in also else [])]
-
-
-_INDEXED: Mapping[JobState, Any] = {
-    JobState.SCHEDULED: jobs.c.queue >= _NO_TEXT,
-    JobState.HELD: jobs.c.conversation_id >= _ZERO,
-    JobState.RUNNING: jobs.c.lease_expires_at >= _ZERO,
-    JobState.AWAITING: jobs.c.run_at >= _ZERO,
-    JobState.QUARANTINED: and_(jobs.c.tenant_id >= _NO_TEXT, jobs.c.run_at >= _ZERO),
+_ASKED = {JobState.QUEUED: has_rank("jobs"), JobState.SCHEDULED: "run_at >= 0"}
+"""What PostgreSQL's index of a state asks for."""
+_INDEXED = {
+    JobState.SCHEDULED: "queue >= ''",
+    JobState.HELD: "conversation_id >= 0",
+    JobState.RUNNING: "lease_expires_at >= 0",
+    JobState.AWAITING: "run_at >= 0",
+    JobState.QUARANTINED: "tenant_id >= '' AND run_at >= 0",
 }
 """True of each row, of what the index of a state begins with. Where nothing is asked of that, SQLite reads the index of
 all jobs instead, whatever their state."""
 
 
 def _count(state: JobState) -> Statement:
-    counted = select(func.count().label("rows")).where(*_where(state))
-    return Statement(counted.where(_INDEXED[state]) if state in _INDEXED else counted, postgresql=counted)
+    def counted(dialect: Dialect) -> str:
+        where = [f"state = '{state}'", _ASKED.get(state), dialect.either(_INDEXED.get(state, ""), "")]
+        return f"SELECT count(*) AS rows FROM jobs WHERE {' AND '.join(filter(None, where))}"
+
+    return Statement(counted)
 
 
 COUNT = {state: _count(state) for state in OPEN_STATES}
-_next_queued = (
-    select(jobs.c.run_at)
-    .where(*_where(JobState.QUEUED), jobs.c.queue == Queue.INTERACTIVE.value)
-    .order_by(jobs.c.rank)
-    .limit(at_most(1))
+_OF_QUEUE = f"queue = :queue AND state = 'queued' AND {has_rank('jobs')}"
+NEXT_QUEUED = Statement(f"SELECT run_at FROM jobs WHERE {_OF_QUEUE} ORDER BY rank LIMIT 1")
+NEXT_QUEUED_OF_TENANT = Statement(
+    f"SELECT run_at FROM jobs WHERE {_OF_QUEUE} AND tenant_id = :tenant_id ORDER BY rank LIMIT 1"
 )
-NEXT_QUEUED = Statement(_next_queued)
-NEXT_QUEUED_OF_TENANT = Statement(_next_queued.where(jobs.c.tenant_id == bindparam("tenant_id")))
 COUNT_OF_TENANT = Statement(
-    select(func.count().label("rows")).where(
-        jobs.c.tenant_id == bindparam("tenant_id"),
-        jobs.c.kind == bindparam("kind"),
-        jobs.c.state == bindparam("state"),
-    )
+    "SELECT count(*) AS rows FROM jobs WHERE tenant_id = :tenant_id AND kind = :kind AND state = :state"
 )
-# By the column itself, SQLite would walk along the tenants through all jobs, ended ones too, and read every row.
-_tenant = Either(jobs.c.tenant_id.op("||")(literal_column("''")), jobs.c.tenant_id)
-OPEN_JOBS = Statement(
-    select(_tenant.label("tenant_id"), func.count().label("rows")).where(jobs.c.finished_at.is_(None)).group_by(_tenant)
-)
+
+
+def _open_jobs(dialect: Dialect) -> str:
+    # By the column itself, SQLite would walk along the tenants through all jobs, ended ones too, and read every row.
+    tenant = dialect.either("tenant_id || ''", "tenant_id")
+    return f"SELECT {tenant} AS tenant_id, count(*) AS rows FROM jobs WHERE {OPEN} GROUP BY {tenant}"
+
+
+OPEN_JOBS = Statement(_open_jobs)
 
 
 def open_jobs(_: Transaction) -> Operation[dict[str, int]]:
@@ -81,7 +69,7 @@ def depth_of_tenant(tx: Transaction, tenant_id: str) -> Operation[Depth]:
     sets = [{"tenant_id": tenant_id, "kind": kind, "state": state.value} for kind in kinds for state in OPEN_STATES]
     for index, row in (yield COUNT_OF_TENANT.each(sets)):
         waiting[sets[index]["state"]] += row.rows
-    queued = yield NEXT_QUEUED_OF_TENANT(tenant_id=tenant_id)
+    queued = yield NEXT_QUEUED_OF_TENANT(queue=Queue.INTERACTIVE, tenant_id=tenant_id)
     owed = yield from delivery_depth_of_tenant(tenant_id)
     return Depth(waiting, owed, _waited(tx, queued))
 
@@ -90,7 +78,7 @@ def depth(tx: Transaction) -> Operation[Depth]:
     waiting = {}
     for state, statement in COUNT.items():
         waiting[state.value] = (yield statement())[0].rows
-    queued = yield NEXT_QUEUED()
+    queued = yield NEXT_QUEUED(queue=Queue.INTERACTIVE)
     owed, oldest_delivery = yield from delivery_depth(tx)
     return Depth(waiting, owed, _waited(tx, queued), oldest_delivery)
 

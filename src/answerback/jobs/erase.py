@@ -1,10 +1,8 @@
 """Erasing what ended jobs of a conversation hold: their arguments, as far as their kind says, their results, what
 they emitted, and the bodies of their settled deliveries."""
 
-from sqlalchemy import bindparam, select, update
-
-from answerback.database.operation import Operation, Statement, Transaction
-from answerback.database.tables import jobs
+from answerback.database.operation import Operation, Transaction
+from answerback.database.statement import Statement
 from answerback.jobs.events import DELETE as DELETE_EVENTS
 from answerback.jobs.kind import Registry
 from answerback.jobs.rows import JOB_COLUMNS, job_of
@@ -14,11 +12,9 @@ UNREADABLE = "{}"
 """What is left of arguments that only another version could have redacted."""
 
 ENDED_OF = Statement(
-    select(*JOB_COLUMNS).where(jobs.c.conversation_id == bindparam("conversation_id"), jobs.c.finished_at.is_not(None))
+    f"SELECT {JOB_COLUMNS} FROM jobs WHERE conversation_id = :conversation_id AND finished_at IS NOT NULL"
 )
-REDACT = Statement(
-    update(jobs).where(jobs.c.id == bindparam("row_id")).values(args=bindparam("redacted"), result=None), by=("row_id",)
-)
+REDACT = Statement("UPDATE jobs SET args = :redacted, result = NULL WHERE id = :row_id", by=("row_id",))
 
 
 def erase(_: Transaction, conversation_id: int, kinds: Registry) -> Operation[None]:

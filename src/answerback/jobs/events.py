@@ -4,11 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, delete, func, literal_column, select, update
-
-from answerback.database.operation import BatchPlan, Database, Operation, Row, Statement
-from answerback.database.sql import at_most, bound, upsert
-from answerback.database.tables import job_events, jobs
+from answerback.database.operation import BatchPlan, Database, Operation
+from answerback.database.statement import Row, Statement
 from answerback.jobs.kind import ENDED, Claimed, JobState
 from answerback.jobs.moves import JobMoves
 from answerback.queue.leases import fenced
@@ -18,33 +15,30 @@ MOST_GROUPS = 64
 
 
 # Locked, so that no event is stored behind the job's end. The same again where a commit was not answered.
-_held = select(jobs.c.id, bound(job_events.c.seq), bound(job_events.c.data)).where(fenced(jobs, JobState.RUNNING))
-_added = upsert(job_events).from_select(["job_id", "seq", "data"], _held.with_for_update(key_share=True))
 APPEND = Statement(
-    _added.on_conflict_do_update(
-        index_elements=[job_events.c.job_id, job_events.c.seq], set_={"data": _added.excluded.data}
-    ).returning(job_events.c.seq),
+    lambda dialect: (
+        f"""
+    INSERT INTO job_events (job_id, seq, data)
+    SELECT id, :seq, :data FROM jobs WHERE {fenced("jobs", JobState.RUNNING)}
+    {dialect.locking("FOR NO KEY UPDATE")}
+    ON CONFLICT (job_id, seq) DO UPDATE SET data = excluded.data
+    RETURNING seq"""
+    ),
     by=("row_id",),
 )
 FORGIVE = Statement(
-    update(jobs)
-    .where(fenced(jobs, JobState.RUNNING), jobs.c.lease_losses > literal_column("0"))
-    .values(lease_losses=literal_column("0"), first_loss_at=None),
+    f"""
+    UPDATE jobs SET lease_losses = 0, first_loss_at = NULL
+    WHERE {fenced("jobs", JobState.RUNNING)} AND lease_losses > 0""",
     by=("row_id",),
 )
-LOOK = Statement(
-    select(jobs.c.state, jobs.c.claimed_at).where(
-        jobs.c.id == bindparam("row_id"),
-        jobs.c.tenant_id == bindparam("tenant_id"),
-        jobs.c.kind == bindparam("kind"),
-    )
+LOOK = Statement("SELECT state, claimed_at FROM jobs WHERE id = :row_id AND tenant_id = :tenant_id AND kind = :kind")
+ALL = Statement("SELECT seq, data FROM job_events WHERE job_id = :row_id ORDER BY seq")
+AFTER = Statement(
+    f"SELECT seq, data FROM job_events WHERE job_id = :row_id AND seq > :after ORDER BY seq LIMIT {MOST_GROUPS}"
 )
-_of_job = job_events.c.job_id == bindparam("row_id")
-_GROUPS = select(job_events.c.seq, job_events.c.data).where(_of_job).order_by(job_events.c.seq)
-ALL = Statement(_GROUPS)
-AFTER = Statement(_GROUPS.where(job_events.c.seq > bindparam("after")).limit(at_most(MOST_GROUPS)))
-LAST = Statement(select(func.max(job_events.c.seq).label("seq")).where(_of_job))
-DELETE = Statement(delete(job_events).where(_of_job), by=("row_id",))
+LAST = Statement("SELECT max(seq) AS seq FROM job_events WHERE job_id = :row_id")
+DELETE = Statement("DELETE FROM job_events WHERE job_id = :row_id", by=("row_id",))
 
 APPEND_PLAN = BatchPlan((APPEND, FORGIVE), "append_events")
 READING = (LOOK, AFTER, LAST)

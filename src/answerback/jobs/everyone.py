@@ -8,12 +8,9 @@ they are many, or it asks for more, it looks into the rows, as for all that `sif
 import json
 from collections.abc import Sequence
 
-from sqlalchemy import bindparam, literal_column, select
-
 from answerback.database.distinct import distinct
-from answerback.database.operation import Operation, Statement
-from answerback.database.sql import among
-from answerback.database.tables import conversations, deliveries, jobs
+from answerback.database.operation import Operation
+from answerback.database.statement import Statement
 from answerback.jobs.model import EVERY_TENANT, JobFilter
 
 MOST_TENANTS = 100
@@ -21,19 +18,21 @@ MOST_TENANTS = 100
 
 
 # Every kind is a text that is not empty; to PostgreSQL that says that the index serves.
-TENANTS = Statement(distinct(jobs.c.tenant_id, jobs.c.kind > literal_column("''"), most=MOST_TENANTS))
+TENANTS = Statement(distinct("jobs", "tenant_id", "jobs.kind > ''", most=MOST_TENANTS))
 """Those that have jobs."""
-NEWEST = Statement(
-    select(jobs.c.id).where(jobs.c.id < bindparam("before")).order_by(jobs.c.id.desc()).limit(bindparam("limit"))
-)
+NEWEST = Statement("SELECT id FROM jobs WHERE id < :before ORDER BY id DESC LIMIT :limit")
 FACTS = Statement(
-    select(jobs.c.id, jobs.c.state, jobs.c.kind, conversations.c.key)
-    .outerjoin_from(jobs, conversations, jobs.c.conversation_id == conversations.c.id)
-    .where(among(jobs.c.id))
+    lambda dialect: (
+        f"""
+    SELECT jobs.id, jobs.state, jobs.kind, conversations.key
+    FROM jobs LEFT JOIN conversations ON conversations.id = jobs.conversation_id
+    WHERE {dialect.among("jobs.id")}"""
+    )
 )
 OWING = Statement(
-    select(deliveries.c.job_id).where(
-        deliveries.c.endpoint_id.is_(None), deliveries.c.state == bindparam("in_state"), among(deliveries.c.job_id)
+    lambda dialect: (
+        f"""
+    SELECT job_id FROM deliveries WHERE endpoint_id IS NULL AND state = :in_state AND {dialect.among("job_id")}"""
     )
 )
 

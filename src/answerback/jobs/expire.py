@@ -2,12 +2,10 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import bindparam, select
-
 from answerback.database.batching import batched
-from answerback.database.operation import Operation, Rows, Statement, Transaction
-from answerback.database.sql import at_most, in_state
-from answerback.database.tables import jobs
+from answerback.database.operation import Operation, Transaction
+from answerback.database.predicates import OPEN
+from answerback.database.statement import Rows, Statement
 from answerback.jobs.finish import OVERDUE_PLAN, End, end_overdue
 from answerback.jobs.kind import JobState, Registry
 from answerback.jobs.model import Finished, Swept
@@ -23,20 +21,20 @@ EXPIRED = End(JobState.EXPIRED, failure=Failure(ErrorCode.EXPIRED, "no answer ca
 
 # A deadline that came first ends the job as expired, however late this sweep is.
 UNANSWERED_JOBS = Statement(
-    select(*JOB_COLUMNS)
-    .where(in_state(jobs, JobState.AWAITING), jobs.c.run_at <= bindparam("now"), jobs.c.run_at < jobs.c.deadline_at)
-    .order_by(jobs.c.run_at)
-    .limit(at_most(BATCH))
-)
-_overdue = (
-    select(*JOB_COLUMNS)
-    .where(jobs.c.finished_at.is_(None), jobs.c.deadline_at <= bindparam("now"))
-    .order_by(jobs.c.deadline_at)
-    .limit(at_most(BATCH))
+    f"""
+    SELECT {JOB_COLUMNS} FROM jobs
+    WHERE state = 'awaiting' AND run_at <= :now AND run_at < deadline_at
+    ORDER BY run_at LIMIT {BATCH}"""
 )
 # If a batch cannot hold all, earlier messages go first; PostgreSQL must be asked to order by position, SQLite keeps
 # insertion order.
-OVERDUE_JOBS = Statement(_overdue, postgresql=_overdue.order_by(jobs.c.position))
+OVERDUE_JOBS = Statement(
+    lambda dialect: (
+        f"""
+    SELECT {JOB_COLUMNS} FROM jobs WHERE {OPEN} AND deadline_at <= :now
+    ORDER BY {dialect.either("deadline_at", "deadline_at, position")} LIMIT {BATCH}"""
+    )
+)
 
 
 def expire(tx: Transaction, kinds: Registry) -> Operation[Swept]:

@@ -4,12 +4,10 @@ the next job of its conversation, in one transaction."""
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Boolean, ColumnElement, bindparam, case, insert, literal_column, select, update
-
 from answerback.conversations.model import Entry
-from answerback.database.operation import BatchPlan, Operation, Statement, Transaction
-from answerback.database.sql import literal
-from answerback.database.tables import conversation_items, conversations, jobs
+from answerback.database.operation import BatchPlan, Operation, Transaction
+from answerback.database.sql import one_of
+from answerback.database.statement import Insert, Statement, Update
 from answerback.jobs.kind import ENDED, AnyKind, Claimed, Effects, Ending, Event, Job, JobState, Registry
 from answerback.jobs.model import Finished
 from answerback.jobs.order import RELEASE_NEXT
@@ -25,53 +23,50 @@ from answerback.queue.fifo import LOCK_CONVERSATIONS, TRY_LOCK_CONVERSATION, try
 from answerback.queue.leases import Offer, fenced, lost
 from answerback.webhooks.notify import NOTIFYING, EventBody, Notice, notify
 
-_ended: dict[str, Any] = {
-    "state": bindparam("new_state"),
-    "result": bindparam("new_result"),
-    "error": bindparam("new_error"),
-    "finished_at": bindparam("wall"),
-}
-FINISH = ending_attempt(jobs, fenced(jobs, JobState.RUNNING), **_ended)
+_ENDED = {"state": ":new_state", "result": ":new_result", "error": ":new_error", "finished_at": ":wall"}
+_ENDING = "new_state text, new_result text, new_error text, wall bigint"
+FINISH = ending_attempt("jobs", fenced("jobs", JobState.RUNNING), _ENDED, f"{_ENDING}, epoch bigint")
 
 
-def _ending_from_outside(*where: ColumnElement[bool]) -> Statement:
+def _ending_from_outside(where: str, given: str) -> Statement:
     """For endings that come from outside the attempt: the raised epoch fences the holder of the row."""
-    running = jobs.c.state == JobState.RUNNING
-    return ending_attempt(jobs, *where, under_way=running, lease_epoch=jobs.c.lease_epoch + 1, **_ended)
+    values = {**_ENDED, "lease_epoch": "jobs.lease_epoch + 1"}
+    return ending_attempt("jobs", where, values, given, under_way="jobs.state = 'running'")
 
 
 # By its states, not as `OPEN`: PostgreSQL would look for the row in the index of open jobs instead of by its id.
-_not_ended = literal_column(f"state NOT IN ({', '.join(map(literal, sorted(ENDED)))})", Boolean)
-END_OPEN = _ending_from_outside(jobs.c.id == bindparam("row_id"), _not_ended)
-END_LOST = _ending_from_outside(lost(jobs, JobState.RUNNING))
+_NOT_ENDED = f"NOT {one_of(sorted(ENDED), 'jobs')}"
+END_OPEN = _ending_from_outside(f"jobs.id = :row_id AND {_NOT_ENDED}", _ENDING)
+END_LOST = _ending_from_outside(lost("jobs", JobState.RUNNING), f"{_ENDING}, epoch bigint, now bigint")
 
-_window_from = bindparam("new_window_from", type_=conversations.c.window_from.type)
-_left = (
-    update(conversations)
-    .where(conversations.c.id == bindparam("conversation_id"))
-    .values(
-        pending=conversations.c.pending - 1,
-        window_from=case((_window_from > conversations.c.window_from, _window_from), else_=conversations.c.window_from),
-        updated_at=bindparam("wall"),
-    )
-)
-_LEFT = conversations.c.pending, conversations.c.erased_through
+_LEFT = "conversations.pending, conversations.erased_through"
 LEAVE_CONVERSATION = Statement(
-    _left,
-    postgresql=_left.returning(*_LEFT),
-    read_back=select(*_LEFT).where(conversations.c.id == bindparam("conversation_id")),
+    lambda dialect: Update(
+        "conversations",
+        {
+            "pending": "conversations.pending - 1",
+            "window_from": dialect.larger(":new_window_from", "conversations.window_from"),
+            "updated_at": ":wall",
+        },
+        "conversations.id = :conversation_id",
+        _LEFT,
+    ),
+    read_back=f"SELECT {_LEFT} FROM conversations WHERE id = :conversation_id",
     by=("conversation_id",),
     key=("conversation_id",),
+    given="conversation_id bigint, new_window_from bigint, wall bigint",
 )
 INSERT_ITEMS = Statement(
-    insert(conversation_items).values(
-        conversation_id=bindparam("conversation_id"),
-        position=bindparam("position"),
-        job_id=bindparam("job_id"),
-        items=bindparam("items"),
-        created_at=bindparam("wall"),
+    Insert(
+        "conversation_items",
+        {
+            **{name: f":{name}" for name in ("conversation_id", "position", "job_id", "items")},
+            "created_at": ":wall",
+        },
+        returning="conversation_id, position",
     ),
     key=("conversation_id", "position"),
+    given="conversation_id bigint, position bigint, job_id text, items text, wall bigint",
 )
 
 SETTLING = (*NOTIFYING, LEAVE_CONVERSATION, INSERT_ITEMS, RELEASE_NEXT)

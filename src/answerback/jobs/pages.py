@@ -12,15 +12,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import bindparam, func, literal_column, select
-
 from answerback.conversations.store import FIND as FIND_CONVERSATION
 from answerback.database.distinct import distinct
-from answerback.database.operation import Operation, Statement, Transaction
+from answerback.database.operation import Operation, Transaction
 from answerback.database.pages import fitting
+from answerback.database.predicates import JOB_HEAD_STATES
 from answerback.database.range_scan import merged, newest
-from answerback.database.sql import among, in_state
-from answerback.database.tables import JOB_HEAD_STATES, jobs, one_of
+from answerback.database.sql import one_of
+from answerback.database.statement import Statement
 from answerback.jobs import everyone
 from answerback.jobs.kind import ENDED, JobState, Registry
 from answerback.jobs.model import EVERY_TENANT, JobFilter, JobRecord, JobRecords
@@ -44,32 +43,26 @@ AFTER_ALL = "jobz"
 """Sorts after every id of a job, in whatever order a database sorts text."""
 
 
-KINDS = Statement(distinct(jobs.c.kind, jobs.c.tenant_id == bindparam("tenant_id")))
+KINDS = Statement(distinct("jobs", "kind", "jobs.tenant_id = :tenant_id"))
 """Those that a tenant has jobs of."""
-_of_conversation = jobs.c.conversation_id == bindparam("conversation_id")
-_has_ended = jobs.c.finished_at.is_not(None)
-OF_TENANT = newest(jobs, ("tenant_id", "kind", "state"), "id", compared="kind")
-ENDED_OF_CONVERSATION = newest(jobs, ("conversation_id", "kind", "state"), "id", _has_ended, compared="kind")
+OF_TENANT = newest("jobs", ("tenant_id", "kind", "state"), "id", compared="kind")
+ENDED_OF_CONVERSATION = newest(
+    "jobs", ("conversation_id", "kind", "state"), "id", "jobs.finished_at IS NOT NULL", compared="kind", of="bigint"
+)
 HELD_OF_CONVERSATION = Statement(
-    select(jobs.c.id)
-    .where(
-        _of_conversation,
-        in_state(jobs, JobState.HELD),
-        jobs.c.kind == bindparam("kind"),
-        jobs.c.id < bindparam("before"),
-    )
-    .order_by(jobs.c.id.desc())
-    .limit(bindparam("limit"))
+    """
+    SELECT id FROM jobs WHERE conversation_id = :conversation_id AND state = 'held' AND kind = :kind AND id < :before
+    ORDER BY id DESC LIMIT :limit"""
 )
-_FACTS = select(jobs.c.id, jobs.c.kind, jobs.c.state, jobs.c.conversation_id)
 HEAD_OF_CONVERSATION = Statement(
-    _FACTS.where(_of_conversation, jobs.c.conversation_id.is_not(None), literal_column(one_of(JOB_HEAD_STATES, "jobs")))
+    f"""
+    SELECT id, kind, state, conversation_id FROM jobs
+    WHERE conversation_id = :conversation_id AND conversation_id IS NOT NULL AND {one_of(JOB_HEAD_STATES, "jobs")}"""
 )
-_listed = among(jobs.c.id)
-FACTS = Statement(_FACTS.where(_listed))
-SIZES = Statement(select(jobs.c.id, func.length(jobs.c.args).label("size")).where(_listed))
-ACCEPTED_BEFORE = Statement(select(jobs.c.id).where(jobs.c.created_at < bindparam("until"), _listed))
-SHOWN = Statement(select(*LISTED_COLUMNS).where(_listed))
+FACTS = Statement(lambda dialect: f"SELECT id, kind, state, conversation_id FROM jobs WHERE {dialect.among('id')}")
+SIZES = Statement(lambda dialect: f"SELECT id, length(args) AS size FROM jobs WHERE {dialect.among('id')}")
+ACCEPTED_BEFORE = Statement(lambda dialect: f"SELECT id FROM jobs WHERE created_at < :until AND {dialect.among('id')}")
+SHOWN = Statement(lambda dialect: f"SELECT {LISTED_COLUMNS} FROM jobs WHERE {dialect.among('id')}")
 
 
 @dataclass(frozen=True, slots=True)

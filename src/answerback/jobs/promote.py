@@ -1,10 +1,8 @@
 """Promoting scheduled jobs that are due: from then on they have a rank among what is queued."""
 
-from sqlalchemy import bindparam, literal_column, select, update
-
-from answerback.database.operation import Operation, Statement, Transaction
-from answerback.database.sql import at_most, in_state, still_in_state
-from answerback.database.tables import jobs
+from answerback.database.operation import Operation, Transaction
+from answerback.database.sql import still_in_state
+from answerback.database.statement import Statement
 from answerback.jobs.kind import JobState, Queue
 from answerback.jobs.order import rank
 from answerback.queue.loose_scan import around, loose_scan
@@ -13,27 +11,34 @@ PROMOTED_AT_ONCE = 200
 SHARED = 100
 """How many of these are for tenants in turn where more is due: for so many tenants at most, one each at least."""
 
-_scheduled = (in_state(jobs, JobState.SCHEDULED), jobs.c.queue == bindparam("queue"))
-_due_first = select(jobs.c.id, jobs.c.run_at).order_by(jobs.c.run_at).with_for_update(skip_locked=True)
-DUE = Statement(_due_first.where(*_scheduled, jobs.c.run_at <= bindparam("now")).limit(at_most(PROMOTED_AT_ONCE)))
+_SCHEDULED = "state = 'scheduled' AND queue = :queue"
+
+
+def _due_first(which: str, limit: str) -> Statement:
+    return Statement(
+        lambda dialect: (
+            f"""
+        SELECT id, run_at FROM jobs WHERE {_SCHEDULED} AND {which}
+        ORDER BY run_at LIMIT {limit}
+        {dialect.locking("FOR UPDATE SKIP LOCKED")}"""
+        )
+    )
+
+
+DUE = _due_first("run_at <= :now", str(PROMOTED_AT_ONCE))
 # Without comparing `run_at`: by the index of all tenants PostgreSQL would read their backlogs.
-FIRST_OF_TENANT = Statement(
-    _due_first.where(*_scheduled, jobs.c.tenant_id == bindparam("tenant_id")).limit(bindparam("limit"))
-)
+FIRST_OF_TENANT = _due_first("tenant_id = :tenant_id", ":limit")
 SCHEDULED_TENANTS = loose_scan(
-    jobs, JobState.SCHEDULED, ("tenant_id",), "run_at", ("tenant_id", "run_at"), SHARED, same="queue"
+    "jobs", JobState.SCHEDULED, ("tenant_id",), "run_at", ("tenant_id", "run_at"), SHARED, same="queue"
 )
-NEXT_SCHEDULED = Statement(
-    select(jobs.c.run_at)
-    .where(*_scheduled, jobs.c.run_at >= literal_column("0"))
-    .order_by(jobs.c.run_at)
-    .limit(at_most(1))
-)
+NEXT_SCHEDULED = Statement(f"SELECT run_at FROM jobs WHERE {_SCHEDULED} AND run_at >= 0 ORDER BY run_at LIMIT 1")
 # One at a time: each ranks behind those of its tenant before it.
 PROMOTE = Statement(
-    update(jobs)
-    .where(jobs.c.id == bindparam("row_id"), still_in_state(jobs, JobState.SCHEDULED))
-    .values(state=JobState.QUEUED, rank=rank(jobs.c.queue, jobs.c.tenant_id)),
+    lambda dialect: (
+        f"""
+    UPDATE jobs SET state = 'queued', rank = {rank(dialect)}
+    WHERE id = :row_id AND {still_in_state("jobs", JobState.SCHEDULED)}"""
+    ),
     by=("row_id",),
 )
 

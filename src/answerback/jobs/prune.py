@@ -1,14 +1,10 @@
 """Deleting what ended long ago: jobs whose deliveries are settled, with what they emitted and what sessions remember of
 them, and conversations left without jobs. Those of `/v1/conversations` keep their items until they go themselves."""
 
-from typing import Any
-
-from sqlalchemy import ColumnElement, Select, bindparam, delete, exists, literal_column, select
-
 from answerback.database.batching import batched
-from answerback.database.operation import BatchPlan, Operation, Row, Statement, Transaction
-from answerback.database.sql import at_most, is_one_of
-from answerback.database.tables import conversation_items, conversations, deliveries, jobs
+from answerback.database.dialect import Dialect
+from answerback.database.operation import BatchPlan, Operation, Transaction
+from answerback.database.statement import Row, Statement
 from answerback.jobs.events import DELETE as DELETE_EVENTS
 from answerback.jobs.model import Swept
 from answerback.queue.fifo import TRY_LOCK_CONVERSATION, try_lock
@@ -18,56 +14,50 @@ from answerback.webhooks.prune import unsettled
 BATCH = 200
 
 OLD_JOBS = Statement(
-    select(jobs.c.id, jobs.c.conversation_id, jobs.c.position)
-    .where(jobs.c.finished_at.is_not(None), jobs.c.finished_at < bindparam("before"), ~unsettled(jobs.c.id))
-    .order_by(jobs.c.finished_at)
-    .limit(at_most(BATCH))
+    f"""
+    SELECT id, conversation_id, position FROM jobs
+    WHERE finished_at IS NOT NULL AND finished_at < :before AND NOT {unsettled("jobs.id")}
+    ORDER BY finished_at LIMIT {BATCH}"""
 )
 PRUNE_ITEMS = Statement(
-    delete(conversation_items).where(
-        conversation_items.c.conversation_id == bindparam("conversation_id"),
-        conversation_items.c.position == bindparam("position"),
-        ~exists(
-            select(literal_column("1")).where(
-                conversations.c.id == bindparam("conversation_id"), conversations.c.metadata.is_not(None)
-            )
-        ),
-    )
+    """
+    DELETE FROM conversation_items
+    WHERE conversation_id = :conversation_id AND position = :position
+        AND NOT EXISTS (SELECT 1 FROM conversations WHERE id = :conversation_id AND metadata IS NOT NULL)"""
 )
-_owing = exists(select(literal_column("1")).select_from(deliveries).where(deliveries.c.job_id == jobs.c.id))
 PRUNE_JOB = Statement(
-    delete(jobs).where(jobs.c.id == bindparam("job_id"), ~_owing).returning(jobs.c.id), by=("job_id",)
+    """
+    DELETE FROM jobs
+    WHERE id = :job_id AND NOT EXISTS (SELECT 1 FROM deliveries WHERE deliveries.job_id = jobs.id)
+    RETURNING id""",
+    by=("job_id",),
 )
 PRUNE_PLAN = BatchPlan((TRY_LOCK_CONVERSATION, PRUNE_DELIVERIES, PRUNE_ITEMS, PRUNE_JOB, DELETE_EVENTS), "prune")
 
 
-def _idle(*where: ColumnElement[bool]) -> Select[Any]:
-    return (
-        select(conversations.c.id)
-        .where(
-            conversations.c.updated_at < bindparam("before"),
-            conversations.c.pending == 0,
-            # `pending` is 0, so all its jobs have ended; only ended jobs have an index by conversation.
-            ~exists(
-                select(literal_column("1")).where(
-                    jobs.c.conversation_id == conversations.c.id, jobs.c.finished_at.is_not(None)
-                )
-            ),
-            *where,
-        )
-        .order_by(conversations.c.updated_at)
-        .limit(at_most(BATCH))
-        .with_for_update(skip_locked=True)
-    )
+def _idle(dialect: Dialect, where: str) -> str:
+    # `pending` is 0, so all its jobs have ended; only ended jobs have an index by conversation.
+    return f"""
+    SELECT id FROM conversations
+    WHERE updated_at < :before AND pending = 0
+        AND NOT EXISTS (SELECT 1 FROM jobs WHERE conversation_id = conversations.id AND finished_at IS NOT NULL)
+        AND {where}
+    ORDER BY updated_at LIMIT {BATCH} {dialect.locking("FOR UPDATE SKIP LOCKED")}"""
 
 
-_holds_items = exists(
-    select(literal_column("1")).where(conversation_items.c.conversation_id == conversations.c.id)
-).correlate(conversations)
+_HOLDS_ITEMS = "EXISTS (SELECT 1 FROM conversation_items WHERE conversation_id = conversations.id)"
 PRUNE_KEPT_ITEMS = Statement(
-    delete(conversation_items).where(is_one_of(conversation_items.c.conversation_id, _idle(_holds_items)))
+    lambda dialect: (
+        f"""
+    DELETE FROM conversation_items WHERE {dialect.is_one_of("conversation_id", _idle(dialect, _HOLDS_ITEMS))}"""
+    )
 )
-PRUNE_CONVERSATIONS = Statement(delete(conversations).where(is_one_of(conversations.c.id, _idle(~_holds_items))))
+PRUNE_CONVERSATIONS = Statement(
+    lambda dialect: (
+        f"""
+    DELETE FROM conversations WHERE {dialect.is_one_of("id", _idle(dialect, f"NOT {_HOLDS_ITEMS}"))}"""
+    )
+)
 
 
 def prune(tx: Transaction, retention_ms: int) -> Operation[Swept]:

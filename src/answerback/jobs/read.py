@@ -3,11 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import bindparam, select
-
-from answerback.database.operation import Operation, Row, Statement, Transaction
-from answerback.database.sql import at_most, in_state
-from answerback.database.tables import conversations, jobs
+from answerback.database.operation import Operation, Transaction
+from answerback.database.statement import Row, Statement
 from answerback.jobs.accept import FIND_RETRY, earlier_job
 from answerback.jobs.kind import Job, JobState, Registry
 from answerback.jobs.model import JobRecord, NewJob, Repeatable
@@ -17,28 +14,15 @@ from answerback.kernel.errors import Conflict, NotFound
 from answerback.queue.attempts import attempts_of_row
 from answerback.webhooks.store import deliveries_of
 
-FIND_JOB = Statement(
-    select(*RECORD_COLUMNS, jobs.c.erase_at).where(
-        jobs.c.id == bindparam("row_id"), jobs.c.tenant_id == bindparam("tenant_id")
-    )
-)
-OWNER = Statement(select(jobs.c.tenant_id).where(jobs.c.id == bindparam("row_id")))
+FIND_JOB = Statement(f"SELECT {RECORD_COLUMNS}, erase_at FROM jobs WHERE id = :row_id AND tenant_id = :tenant_id")
+OWNER = Statement("SELECT tenant_id FROM jobs WHERE id = :row_id")
 HELD_AHEAD = Statement(
-    select(jobs.c.id)
-    .where(
-        jobs.c.conversation_id == bindparam("conversation_id"),
-        in_state(jobs, JobState.HELD),
-        jobs.c.position < bindparam("position"),
-    )
-    .order_by(jobs.c.position.desc())
-    .limit(at_most(1))
+    """
+    SELECT id FROM jobs WHERE conversation_id = :conversation_id AND state = 'held' AND position < :position
+    ORDER BY position DESC LIMIT 1"""
 )
-ATTEMPTS_OF = attempts_of_row(jobs)
-CONVERSATION = Statement(
-    select(conversations.c.key, conversations.c.erased_through).where(
-        conversations.c.id == bindparam("conversation_id")
-    )
-)
+ATTEMPTS_OF = attempts_of_row("jobs")
+CONVERSATION = Statement("SELECT key, erased_through FROM conversations WHERE id = :conversation_id")
 
 
 def find_job(tenant_id: str, job_id: str) -> Operation[Row]:

@@ -1,10 +1,7 @@
 """A job whose caller waited for its end: inserted once it is there, as ended."""
 
-from sqlalchemy import Integer, bindparam, insert, literal_column
-
-from answerback.database.operation import BatchPlan, Operation, Statement, Transaction
-from answerback.database.tables import jobs
-from answerback.jobs.kind import JobState
+from answerback.database.operation import BatchPlan, Operation, Transaction
+from answerback.database.statement import Statement
 from answerback.jobs.model import EndedJob
 
 _GIVEN = (
@@ -12,14 +9,13 @@ _GIVEN = (
     *("created_at", "finished_at", "traceparent"),
 )
 _ZERO = ("priority", "rank", "attempts_made", "attempt", "lease_epoch", "lease_losses")
-INSERT = Statement(
-    insert(jobs).values(
-        {name: bindparam(name) for name in _GIVEN}
-        | dict.fromkeys(_ZERO, literal_column("0", Integer))
-        | {"state": JobState.COMPLETED, "attempts": literal_column("'[]'")}
-    ),
-    by=("id",),
-)
+_VALUES = {
+    **{name: f":{name}" for name in _GIVEN},
+    **dict.fromkeys(_ZERO, "0"),
+    "state": "'completed'",
+    "attempts": "'[]'",
+}
+INSERT = Statement(f"INSERT INTO jobs ({', '.join(_VALUES)}) VALUES ({', '.join(_VALUES.values())})", by=("id",))
 RECORD_PLAN = BatchPlan((INSERT,), "record")
 
 

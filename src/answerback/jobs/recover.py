@@ -3,12 +3,11 @@ quarantine, then failed."""
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, bindparam, exists, literal_column, select, update
-
 from answerback.database.batching import batched
-from answerback.database.operation import BatchPlan, Operation, Row, Statement, Transaction
-from answerback.database.sql import aliased, at_most, in_state, is_one_of
-from answerback.database.tables import ON_PROBATION, jobs
+from answerback.database.dialect import Dialect
+from answerback.database.operation import BatchPlan, Operation, Transaction
+from answerback.database.predicates import ON_PROBATION
+from answerback.database.statement import Row, Statement
 from answerback.jobs.finish import END_LOST, SETTLING, End, end_lost
 from answerback.jobs.kind import JobState, Registry
 from answerback.jobs.model import Finished, Swept
@@ -30,41 +29,37 @@ POISONED = End(
 )
 
 LOST_JOBS = Statement(
-    select(*JOB_COLUMNS, jobs.c.lease_epoch, jobs.c.lease_losses, jobs.c.first_loss_at)
-    .where(in_state(jobs, JobState.RUNNING), jobs.c.lease_expires_at <= bindparam("now"))
-    .order_by(jobs.c.lease_expires_at)
-    .limit(at_most(BATCH))
+    f"""
+    SELECT {JOB_COLUMNS}, lease_epoch, lease_losses, first_loss_at FROM jobs
+    WHERE state = 'running' AND lease_expires_at <= :now
+    ORDER BY lease_expires_at LIMIT {BATCH}"""
 )
 TAKE_BACK = ending_attempt(
-    jobs,
-    lost(jobs, JobState.RUNNING),
-    state=bindparam("new_state"),
-    attempt=jobs.c.attempt - 1,
-    lease_losses=bindparam("losses"),
-    first_loss_at=bindparam("since"),
+    "jobs",
+    lost("jobs", JobState.RUNNING),
+    {
+        "state": ":new_state",
+        "attempt": "jobs.attempt - 1",
+        "lease_losses": ":losses",
+        "first_loss_at": ":since",
+    },
+    "epoch bigint, now bigint, new_state text, losses integer, since bigint",
 )
 RECOVER_PLAN = BatchPlan((TRY_LOCK_CONVERSATION, END_LOST, TAKE_BACK, *SETTLING), "recover_jobs")
 
-_other = aliased(jobs, "other")
-_on_probation: ColumnElement[bool] = exists(
-    select(literal_column("1")).select_from(_other).where(literal_column(f"other.{ON_PROBATION}"))
-)
-_due_first = (
-    select(jobs.c.id)
-    .where(
-        in_state(jobs, JobState.QUARANTINED),
-        jobs.c.tenant_id > bindparam("after"),
-        jobs.c.run_at <= bindparam("now"),
-        ~_on_probation,
-    )
-    .order_by(jobs.c.tenant_id, jobs.c.run_at)
-    .limit(at_most(1))
-    .with_for_update(skip_locked=True)
-)
+
+def _releasing_quarantined(dialect: Dialect) -> str:
+    first = f"""
+        SELECT id FROM jobs
+        WHERE state = 'quarantined' AND tenant_id > :after AND run_at <= :now
+            AND NOT EXISTS (SELECT 1 FROM jobs AS other WHERE {ON_PROBATION})
+        ORDER BY tenant_id, run_at LIMIT 1
+        {dialect.locking("FOR UPDATE SKIP LOCKED")}"""
+    return f"UPDATE jobs SET state = 'queued' WHERE {dialect.is_one_of('id', first)} RETURNING tenant_id"
+
+
 # Of two sweepers that release at once, the unique index `jobs_on_probation` lets one commit.
-RELEASE_QUARANTINED = Statement(
-    update(jobs).where(is_one_of(jobs.c.id, _due_first)).values(state=JobState.QUEUED).returning(jobs.c.tenant_id)
-)
+RELEASE_QUARANTINED = Statement(_releasing_quarantined)
 
 
 def recover(tx: Transaction, kinds: Registry) -> Operation[Swept]:

@@ -1,13 +1,10 @@
 """A request that its client sends again by itself gets the job of its earlier try, in whichever process: it has no
 idempotency key, but its tries have one hash."""
 
-from typing import Any
-
-from sqlalchemy import ColumnElement, Select, bindparam, or_, select, union_all, update
-
-from answerback.database.operation import Operation, Statement, Transaction
-from answerback.database.sql import at_most, is_one_of
-from answerback.database.tables import jobs
+from answerback.database.dialect import Dialect
+from answerback.database.operation import Operation, Transaction
+from answerback.database.predicates import OPEN
+from answerback.database.statement import Statement
 from answerback.jobs.accept import earlier_job
 from answerback.jobs.model import Accepted, Tried
 
@@ -17,34 +14,35 @@ KEPT_MS = 10_000
 FOUND_AT_ONCE = 64
 """More than could be locked by tries of the same moment, which pass over each other's jobs."""
 
-_tried_before = (jobs.c.request_hash >= bindparam("first"), jobs.c.request_hash < bindparam("this"))
-_is_open = jobs.c.finished_at.is_(None)
-_just_ended = jobs.c.finished_at >= bindparam("since")
+_TRIED_BEFORE = "request_hash >= :first AND request_hash < :this"
+_JUST_ENDED = "finished_at >= :since"
 # Of the try just before, not one that an equal request may still come back for.
-_latest_try = (jobs.c.request_hash.desc(), jobs.c.id.desc())
+_LATEST_TRY = "ORDER BY request_hash DESC, id DESC"
 
 
-def _found(which: ColumnElement[bool]) -> Select[Any]:
-    here = (jobs.c.tenant_id == bindparam("of_tenant"), jobs.c.idempotency_key.is_(None))
-    return select(jobs.c.id).where(*here, which, *_tried_before).order_by(*_latest_try).limit(at_most(FOUND_AT_ONCE))
+def _found(which: str) -> str:
+    return f"""
+        SELECT id FROM jobs
+        WHERE tenant_id = :of_tenant AND idempotency_key IS NULL AND {which} AND {_TRIED_BEFORE}
+        {_LATEST_TRY} LIMIT {FOUND_AT_ONCE}"""
 
 
-# Apart, since an index finds each of the two without those that ended earlier: there may be millions of equal ones.
-_either = union_all(*(select(_found(which).subquery()) for which in (_is_open, _just_ended))).subquery()
-_earlier = (
-    select(jobs.c.id)
+def _taking_earlier(dialect: Dialect) -> str:
+    # Apart, since an index finds each of the two without those that ended earlier: there may be millions of equal ones.
+    either = f"SELECT id FROM ({_found(OPEN)}) AS open UNION ALL SELECT id FROM ({_found(_JUST_ENDED)}) AS ended"
     # Said again of the row that is locked: another try may have taken it meanwhile, and it may have ended.
-    .where(is_one_of(jobs.c.id, select(_either.c.id)), *_tried_before, or_(_is_open, _just_ended))
-    .order_by(*_latest_try)
-    .limit(at_most(1))
-    .with_for_update(skip_locked=True)
-)
-TAKE_EARLIER = Statement(
-    update(jobs)
-    .where(jobs.c.id == _earlier.scalar_subquery())
-    .values(request_hash=bindparam("now_taken"))
-    .returning(jobs.c.id, jobs.c.position, jobs.c.created_at)
-)
+    return f"""
+    UPDATE jobs SET request_hash = :now_taken
+    WHERE id = (
+        SELECT id FROM jobs
+        WHERE {dialect.is_one_of("id", either)} AND {_TRIED_BEFORE} AND ({OPEN} OR {_JUST_ENDED})
+        {_LATEST_TRY} LIMIT 1
+        {dialect.locking("FOR UPDATE SKIP LOCKED")}
+    )
+    RETURNING id, position, created_at"""
+
+
+TAKE_EARLIER = Statement(_taking_earlier)
 
 
 def stored_hash(tried: Tried) -> str:

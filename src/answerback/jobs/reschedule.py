@@ -2,11 +2,8 @@
 
 from typing import Any
 
-from sqlalchemy import bindparam, case, literal_column, update
-
-from answerback.database.operation import BatchPlan, Operation, Statement, Transaction
-from answerback.database.sql import as_text
-from answerback.database.tables import jobs
+from answerback.database.operation import BatchPlan, Operation, Transaction
+from answerback.database.statement import Statement, Update
 from answerback.jobs.kind import Claimed, JobState
 from answerback.jobs.outcome import Retry, Snooze
 from answerback.jobs.recover import QUARANTINE_LOSSES
@@ -15,29 +12,32 @@ from answerback.queue import attempts
 from answerback.queue.attempts import Report, ending_attempt
 from answerback.queue.leases import HELD_LEASE, fenced
 
+_IS_OURS = fenced("jobs", JobState.RUNNING)
 # One that has lost two leases goes back into quarantine: nothing promotes it.
-_lost_twice = jobs.c.lease_losses >= literal_column(str(QUARANTINE_LOSSES))
-_WAITING = case((_lost_twice, as_text(JobState.QUARANTINED)), else_=as_text(JobState.SCHEDULED))
-_put_off: dict[str, Any] = {
+_WAITING = f"CASE WHEN jobs.lease_losses >= {QUARANTINE_LOSSES} THEN 'quarantined' ELSE 'scheduled' END"
+_PUT_OFF = {
     "state": _WAITING,
-    "run_at": bindparam("due_at"),
-    "attempt": jobs.c.attempt - bindparam("given_back"),
-    "error": bindparam("new_error"),
+    "run_at": ":due_at",
+    "attempt": "jobs.attempt - :given_back",
+    "error": ":new_error",
 }
-PUT_OFF_ATTEMPTED = ending_attempt(jobs, fenced(jobs, JobState.RUNNING), **_put_off)
+_GIVEN = "epoch bigint, due_at bigint, given_back integer, new_error text"
+PUT_OFF_ATTEMPTED = ending_attempt("jobs", _IS_OURS, _PUT_OFF, _GIVEN)
 PUT_OFF_UNASKED = Statement(
-    update(jobs).where(fenced(jobs, JobState.RUNNING)).values(**_put_off, **HELD_LEASE).returning(jobs.c.id),
-    by=("row_id",),
+    Update("jobs", {**_PUT_OFF, **HELD_LEASE}, _IS_OURS, "jobs.id"), by=("row_id",), given=f"row_id text, {_GIVEN}"
 )
 PUT_OFF_UNREADABLE = Statement(
-    update(jobs)
-    .where(fenced(jobs, JobState.RUNNING))
-    .values(state=_WAITING, run_at=bindparam("due_at"), attempt=jobs.c.attempt - 1, **HELD_LEASE)
-    .returning(jobs.c.id),
+    f"""
+    UPDATE jobs SET
+        state = {_WAITING}, run_at = :due_at, attempt = attempt - 1, lease_owner = NULL, lease_expires_at = NULL
+    WHERE {_IS_OURS}""",
     by=("row_id",),
 )
 HAND_OVER = ending_attempt(
-    jobs, fenced(jobs, JobState.RUNNING), state=JobState.AWAITING, run_at=bindparam("due_at"), error=None
+    "jobs",
+    _IS_OURS,
+    {"state": "'awaiting'", "run_at": ":due_at", "error": "NULL"},
+    "epoch bigint, due_at bigint",
 )
 
 PUT_OFF_PLAN = BatchPlan((PUT_OFF_ATTEMPTED, PUT_OFF_UNASKED), "put_off")

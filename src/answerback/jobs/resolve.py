@@ -2,22 +2,16 @@
 
 import json
 
-from sqlalchemy import bindparam, select
-
-from answerback.database.operation import Operation, Row, Statement, Transaction
-from answerback.database.tables import deliveries, jobs
+from answerback.database.operation import Operation, Transaction
+from answerback.database.statement import Row, Statement
 from answerback.jobs.finish import End, end_open
 from answerback.jobs.kind import ENDED, JobState, Registry
 from answerback.jobs.model import Resolved
 from answerback.jobs.rows import RECORD_COLUMNS, error_of, failure_of, job_of
 from answerback.kernel.errors import Conflict, NotFound
 
-FIND = Statement(select(*RECORD_COLUMNS).where(jobs.c.id == bindparam("row_id"), jobs.c.kind == bindparam("of_kind")))
-DELIVERED_AT = Statement(
-    select(deliveries.c.delivered_at).where(
-        deliveries.c.job_id == bindparam("job_id"), deliveries.c.endpoint_id.is_(None)
-    )
-)
+FIND = Statement(f"SELECT {RECORD_COLUMNS} FROM jobs WHERE id = :row_id AND kind = :of_kind")
+DELIVERED_AT = Statement("SELECT delivered_at FROM deliveries WHERE job_id = :job_id AND endpoint_id IS NULL")
 
 
 def require(_: Transaction, job_id: str, kind: str) -> Operation[None]:

@@ -5,10 +5,9 @@ from collections.abc import Callable
 from typing import Any
 
 from pydantic_core import from_json
-from sqlalchemy import func, literal_column, select
 
-from answerback.database.operation import Row, Transaction
-from answerback.database.tables import conversations, jobs
+from answerback.database.operation import Transaction
+from answerback.database.statement import Row
 from answerback.jobs.kind import ENDED, AnyKind, Claimed, Ending, Job, JobState, Registry, Unreadable
 from answerback.jobs.model import JobRecord
 from answerback.kernel.errors import AnyFailure, Failure
@@ -17,57 +16,27 @@ from answerback.queue.attempts import attempts_of
 from answerback.queue.states import state_of
 from answerback.webhooks.model import DeliveryRecord
 
-JOB_COLUMNS = (
-    jobs.c.id,
-    jobs.c.tenant_id,
-    jobs.c.kind,
-    jobs.c.args,
-    jobs.c.conversation_id,
-    jobs.c.position,
-    jobs.c.callback_url,
-    jobs.c.created_at,
-    jobs.c.traceparent,
-)
+JOB_COLUMNS = "id, tenant_id, kind, args, conversation_id, position, callback_url, created_at, traceparent"
 
 
-def _of_conversation(column: Any) -> Any:
-    return select(column).where(conversations.c.id == jobs.c.conversation_id).scalar_subquery().label(column.name)
+def _of_conversation(column: str) -> str:
+    return f"(SELECT {column} FROM conversations WHERE conversations.id = jobs.conversation_id) AS {column}"
 
 
 CLAIMED_COLUMNS = (
-    *JOB_COLUMNS,
-    jobs.c.lease_epoch,
-    jobs.c.attempt,
-    jobs.c.run_at,
-    jobs.c.deadline_at,
-    _of_conversation(conversations.c.erased_through),
-    _of_conversation(conversations.c.window_from),
+    f"{JOB_COLUMNS}, lease_epoch, attempt, run_at, deadline_at, "
+    f"{_of_conversation('erased_through')}, {_of_conversation('window_from')}"
 )
-_STATUS_COLUMNS = (
-    jobs.c.state,
-    jobs.c.attempt,
-    jobs.c.lease_losses,
-    jobs.c.run_at,
-    jobs.c.deadline_at,
-    jobs.c.finished_at,
-    jobs.c.error,
-    jobs.c.retry_of,
-    jobs.c.key_id,
-    jobs.c.claimed_at,
-)
-RECORD_COLUMNS = (*JOB_COLUMNS, *_STATUS_COLUMNS, jobs.c.result, jobs.c.attempts, jobs.c.attempts_made)
+_STATUS_COLUMNS = "state, attempt, lease_losses, run_at, deadline_at, finished_at, error, retry_of, key_id, claimed_at"
+RECORD_COLUMNS = f"{JOB_COLUMNS}, {_STATUS_COLUMNS}, result, attempts, attempts_made"
 
 LISTED_RESULT_CHARACTERS = 4_096
 """Of longer results lists read the beginning, which holds what they show: a page of whole ones would take hundreds of
 megabytes."""
 
-_beginning = func.substr(jobs.c.result, literal_column("1"), literal_column(str(LISTED_RESULT_CHARACTERS)))
-LISTED_COLUMNS: tuple[Any, ...] = (
-    *JOB_COLUMNS,
-    *_STATUS_COLUMNS,
-    _beginning.label("result"),
-    literal_column("'[]'").label("attempts"),
-    jobs.c.attempts_made,
+LISTED_COLUMNS = (
+    f"{JOB_COLUMNS}, {_STATUS_COLUMNS}, "
+    f"substr(result, 1, {LISTED_RESULT_CHARACTERS}) AS result, '[]' AS attempts, attempts_made"
 )
 
 

@@ -9,11 +9,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
-from sqlalchemy import ColumnElement, Text, bindparam, func, or_, select
-
-from answerback.database.operation import Operation, Statement
-from answerback.database.sql import Either, among
-from answerback.database.tables import jobs
+from answerback.database.dialect import Dialect
+from answerback.database.operation import Operation
+from answerback.database.statement import Statement
 from answerback.jobs import everyone
 from answerback.jobs.kind import JobState
 from answerback.jobs.model import JobFilter, JobRecord
@@ -30,18 +28,18 @@ NEVER_FAILING = frozenset({JobState.COMPLETED, JobState.HELD, JobState.AWAITING}
 Walk: TypeAlias = Callable[[str, int], Operation[tuple[list[str], str | None]]]
 """The newest ids below one, at most so many; and, where fewer were found and there may be more, below which."""
 
-_listed = among(jobs.c.id)
+
+def _naming(dialect: Dialect) -> str:
+    """Those whose texts hold the model's name as JSON writes it: few other jobs do."""
+    place = dialect.either("instr", "strpos")
+    return f"""
+    SELECT id FROM jobs
+    WHERE {dialect.among("id")} AND ({place}(args, :named) > 0 OR {place}(result, :named) > 0)"""
 
 
-def _names(text: ColumnElement[str]) -> ColumnElement[bool]:
-    """Whether a text holds the model's name as JSON writes it: those of few other jobs do."""
-    named = bindparam("named", type_=Text)
-    return Either(func.instr(text, named), func.strpos(text, named)) > 0
-
-
-NAMING = Statement(select(jobs.c.id).where(_listed, or_(_names(jobs.c.args), _names(jobs.c.result))))
-FAILING = Statement(select(jobs.c.id, jobs.c.error).where(jobs.c.error.is_not(None), _listed))
-OF_KEY = Statement(select(jobs.c.id).where(jobs.c.key_id == bindparam("key_id"), _listed))
+NAMING = Statement(_naming)
+FAILING = Statement(lambda dialect: f"SELECT id, error FROM jobs WHERE error IS NOT NULL AND {dialect.among('id')}")
+OF_KEY = Statement(lambda dialect: f"SELECT id FROM jobs WHERE key_id = :key_id AND {dialect.among('id')}")
 
 
 def is_sifted(wanted: JobFilter) -> bool:

@@ -2,14 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
-from sqlalchemy import BigInteger, bindparam, case, delete, func, literal_column, select
-
-from answerback.database.operation import Database, Operation, Statement, Transaction
+from answerback.database.operation import Database, Operation, Transaction
 from answerback.database.pruning import pruning
-from answerback.database.sql import at_most, parameters, upsert
-from answerback.database.tables import activity, provider_reports
+from answerback.database.sql import inserting
+from answerback.database.statement import Statement
 from answerback.jobs.depth import depth, depth_of_tenant
 from answerback.kernel.telemetry import Depth
 from answerback.overview.model import (
@@ -31,57 +28,41 @@ PRUNED = 1_000
 
 COUNTED = ("jobs", "prompt_tokens", "completion_tokens", "calls")
 
-
-_new = upsert(activity).values(parameters(activity))
-_more = {name: activity.c[name] + _new.excluded[name] for name in COUNTED}
-ADD = Statement(_new.on_conflict_do_update(index_elements=[*activity.primary_key], set_=_more))
-_of_tenant = activity.c.tenant_id == bindparam("tenant_id")
-_since = activity.c.minute >= bindparam("since", type_=BigInteger)
-MINUTES = Statement(select(activity.c.minute, activity.c.outcome, activity.c.jobs).where(_of_tenant, _since))
-_today = activity.c.minute >= bindparam("midnight", type_=BigInteger)
-
-
-def _of_today(column: Any) -> Any:
-    return func.sum(case((_today, column), else_=literal_column("0"))).label(column.name)
-
-
-DAY = Statement(
-    select(
-        activity.c.outcome,
-        func.sum(activity.c.jobs).label("jobs"),
-        func.sum(activity.c.calls).label("calls"),
-        _of_today(activity.c.prompt_tokens),
-        _of_today(activity.c.completion_tokens),
-    )
-    .where(_of_tenant, _since)
-    .group_by(activity.c.outcome)
+ADD = Statement(
+    f"""
+    {inserting("activity", "tenant_id", "minute", "outcome", *COUNTED)}
+    ON CONFLICT (tenant_id, minute, outcome)
+    DO UPDATE SET {", ".join(f"{name} = activity.{name} + excluded.{name}" for name in COUNTED)}"""
 )
-PRUNE = pruning(activity, "minute", PRUNED)
+MINUTES = Statement("SELECT minute, outcome, jobs FROM activity WHERE tenant_id = :tenant_id AND minute >= :since")
+DAY = Statement(
+    """
+    SELECT
+        outcome,
+        sum(jobs) AS jobs,
+        sum(calls) AS calls,
+        sum(CASE WHEN minute >= :midnight THEN prompt_tokens ELSE 0 END) AS prompt_tokens,
+        sum(CASE WHEN minute >= :midnight THEN completion_tokens ELSE 0 END) AS completion_tokens
+    FROM activity WHERE tenant_id = :tenant_id AND minute >= :since
+    GROUP BY outcome"""
+)
+PRUNE = pruning("activity", "minute", PRUNED, key="tenant_id, minute, outcome")
 
 OLDEST_REPORT_MS = DAY_MINUTES * MINUTE_MS
 MAX_REPORTS = 100
 """How many processes' reports are read: those that were written last."""
 
-
-_report = upsert(provider_reports).values(parameters(provider_reports))
 WRITE_REPORT = Statement(
-    _report.on_conflict_do_update(
-        index_elements=[provider_reports.c.process_id],
-        set_={"seen_at": _report.excluded.seen_at, "report": _report.excluded.report},
-    )
+    f"""
+    {inserting("provider_reports", "process_id", "seen_at", "report")}
+    ON CONFLICT (process_id) DO UPDATE SET seen_at = excluded.seen_at, report = excluded.report"""
 )
 REPORTS_OF_OTHERS = Statement(
-    select(provider_reports.c.report)
-    .where(
-        provider_reports.c.process_id != bindparam("process_id"),
-        provider_reports.c.seen_at >= bindparam("since", type_=BigInteger),
-    )
-    .order_by(provider_reports.c.seen_at.desc())
-    .limit(at_most(MAX_REPORTS))
+    f"""
+    SELECT report FROM provider_reports WHERE process_id <> :process_id AND seen_at >= :since
+    ORDER BY seen_at DESC LIMIT {MAX_REPORTS}"""
 )
-PRUNE_REPORTS = Statement(
-    delete(provider_reports).where(provider_reports.c.seen_at < bindparam("before", type_=BigInteger))
-)
+PRUNE_REPORTS = Statement("DELETE FROM provider_reports WHERE seen_at < :before")
 
 
 def add(_: Transaction, counts: Mapping[Slot, Count]) -> Operation[None]:

@@ -5,22 +5,18 @@ An attempt under way is the row's own `attempt`, `lease_epoch` and `claimed_at`.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import ColumnElement, Text, bindparam, case, cast, func, literal_column, select, update
-from sqlalchemy.dialects.postgresql import JSONB
-
-from answerback.database.operation import Operation, Statement
-from answerback.database.sql import Either
+from answerback.database.dialect import Dialect
+from answerback.database.operation import Operation
+from answerback.database.statement import Statement, Update
 from answerback.kernel.json import encoded
 from answerback.kernel.values import quickly_made
 from answerback.queue.leases import HELD_LEASE
 
 KEPT_FIRST, KEPT_LAST = 3, 20
 SNIPPET_BYTES = 1024
-
-_entry = bindparam("attempt_entry", type_=Text)
 
 
 @quickly_made
@@ -86,8 +82,8 @@ def attempts_of(stored: str) -> tuple[Attempt, ...]:
     return tuple(Attempt(**each) for each in json.loads(stored))
 
 
-def attempts_of_row(table: Any) -> Statement:
-    return Statement(select(table.c.attempts).where(table.c.id == bindparam("row_id")))
+def attempts_of_row(table: str) -> Statement:
+    return Statement(f"SELECT attempts FROM {table} WHERE id = :row_id")
 
 
 def reported(attempts: Statement, row_id: str, epoch: int, report: Report) -> Operation[bool]:
@@ -99,57 +95,53 @@ def reported(attempts: Statement, row_id: str, epoch: int, report: Report) -> Op
 
 
 def ending_attempt(
-    table: Any,
-    *where: ColumnElement[bool],
-    under_way: ColumnElement[bool] | None = None,
-    look_for: ColumnElement[bool] | None = None,
-    **values: Any,
+    table: str,
+    where: str,
+    values: Mapping[str, str],
+    given: str,
+    *,
+    under_way: str = "",
+    look_for: str = "",
 ) -> Statement:
-    """Ends the leases of the rows that match, sets `values`, and appends the attempt to each row's attempts. Where
-    `under_way` does not hold there was no attempt, and none is appended. Returns a row for each, PostgreSQL the id, and
-    with it whether there is what to `look_for`."""
-    made = table.c.attempts_made + (1 if under_way is None else case((under_way, 1), else_=0))
-    attempts: ColumnElement[Any] = Either(_appended_sqlite(table), _appended_postgresql(table))
-    if under_way is not None:
-        attempts = case((under_way, attempts), else_=table.c.attempts)
-    ended = update(table).where(*where).values(**values, **HELD_LEASE, attempts_made=made, attempts=attempts)
-    returned = (table.c.id,) if look_for is None else (table.c.id, look_for)
+    """Ends the leases of the rows that match, sets `values`, and appends the attempt to each row's attempts. `given`
+    are the parameters of both (`Statement`), without `row_id` and `attempt_entry`. Where `under_way` does not hold
+    there was no attempt, and none is appended. Returns a row for each, PostgreSQL the id, and with it what to
+    `look_for`."""
+
+    def ended(dialect: Dialect) -> Update:
+        made, attempts = "1", dialect.either(_appended_sqlite(table), _appended_postgresql(table))
+        if under_way:
+            made = f"CASE WHEN {under_way} THEN 1 ELSE 0 END"
+            attempts = f"CASE WHEN {under_way} THEN {attempts} ELSE {table}.attempts END"
+        all_values = {**values, **HELD_LEASE, "attempts_made": f"{table}.attempts_made + {made}", "attempts": attempts}
+        return Update(table, all_values, where, f"{table}.id, {look_for}" if look_for else f"{table}.id")
+
     return Statement(
         ended,
-        postgresql=ended.returning(*returned),
-        read_back=None if look_for is None else select(*returned).where(table.c.id == bindparam("row_id")),
+        read_back=f"SELECT id, {look_for} FROM {table} WHERE id = :row_id" if look_for else None,
         by=("row_id",),
         key=("row_id",),
+        given=f"row_id text, attempt_entry text, {given}",
     )
 
 
-def _appended_sqlite(table: Any) -> ColumnElement[Any]:
+def _appended_sqlite(table: str) -> str:
     """The `attempts` of a row once the attempt under way has ended.
 
     Joined as text: JSON functions would parse the entry and the array again, at the cost of the rest of the update.
     """
-    known = _text('{"number":') + cast(table.c.attempt, Text) + _text(',"epoch":') + cast(table.c.lease_epoch, Text)
-    known += _text(',"started_at":') + cast(table.c.claimed_at, Text) + _text(",") + func.substr(_entry, 2)
-    full = table.c.attempts_made >= literal_column(str(KEPT_FIRST + KEPT_LAST))
-    kept = case((full, func.json_remove(table.c.attempts, _text(f"$[{KEPT_FIRST}]"))), else_=table.c.attempts)
-    earlier = func.rtrim(kept, _text("]")) + _text(",")
-    return case((table.c.attempts == _text("[]"), _text("[")), else_=earlier) + known + _text("]")
+    full = f"{table}.attempts_made >= {KEPT_FIRST + KEPT_LAST}"
+    kept = f"CASE WHEN {full} THEN json_remove({table}.attempts, '$[{KEPT_FIRST}]') ELSE {table}.attempts END"
+    earlier = f"CASE WHEN {table}.attempts = '[]' THEN '[' ELSE rtrim({kept}, ']') || ',' END"
+    return (
+        f"""{earlier} || '{{"number":' || {table}.attempt || ',"epoch":' || {table}.lease_epoch"""
+        f""" || ',"started_at":' || {table}.claimed_at || ',' || substr(:attempt_entry, 2) || ']'"""
+    )
 
 
-def _appended_postgresql(table: Any) -> ColumnElement[Any]:
+def _appended_postgresql(table: str) -> str:
     """As `_appended_sqlite`."""
-    known = cast(_entry, JSONB).op("||")(
-        func.jsonb_build_object(
-            *("number", table.c.attempt, "epoch", table.c.lease_epoch, "started_at", table.c.claimed_at)
-        )
-    )
-    full = func.jsonb_array_length(table.c.attempts) >= literal_column(str(KEPT_FIRST + KEPT_LAST))
-    kept = case(
-        (full, table.c.attempts.op("-")(literal_column(str(KEPT_FIRST)))),
-        else_=table.c.attempts,
-    )
-    return kept.op("||")(func.jsonb_build_array(known))
-
-
-def _text(text: str) -> ColumnElement[str]:
-    return literal_column(f"'{text}'", Text)
+    full = f"jsonb_array_length({table}.attempts) >= {KEPT_FIRST + KEPT_LAST}"
+    kept = f"CASE WHEN {full} THEN {table}.attempts - {KEPT_FIRST} ELSE {table}.attempts END"
+    known = f"'number', {table}.attempt, 'epoch', {table}.lease_epoch, 'started_at', {table}.claimed_at"
+    return f"{kept} || jsonb_build_array(CAST(:attempt_entry AS jsonb) || jsonb_build_object({known}))"

@@ -4,41 +4,29 @@ A transaction that changes the head locks the conversation's row first, then job
 that ends the head and one that adds a row see each other, and no two deadlock.
 """
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
 
-from sqlalchemy import (
-    ColumnElement,
-    Select,
-    Table,
-    bindparam,
-    collate,
-    exists,
-    func,
-    literal_column,
-    select,
-    update,
-)
-
-from answerback.database.operation import Operation, Statement, Transaction
-from answerback.database.sql import ARRAY_OF_IDS, aliased, at_most, in_state
-from answerback.database.tables import conversations, one_of
+from answerback.database.dialect import Dialect
+from answerback.database.operation import Operation, Transaction
+from answerback.database.sql import one_of
+from answerback.database.statement import Statement
 
 ORPHANS = 200
-HELD = "held"
 
 LOCK_CONVERSATIONS = Statement(
-    select(conversations.c.id)
-    .where(conversations.c.id == func.any(bindparam("conversation_ids", type_=ARRAY_OF_IDS)))
-    .order_by(collate(conversations.c.tenant_id, "C"), collate(conversations.c.key, "C"))
-    .with_for_update(key_share=True),
+    """
+    SELECT id FROM conversations WHERE id = ANY(CAST(:conversation_ids AS bigint[]))
+    ORDER BY tenant_id COLLATE "C", key COLLATE "C"
+    FOR NO KEY UPDATE""",
     only_locks=True,
 )
 """Locks conversations in the order in which messages join them: by tenant and key, compared as Python compares."""
 TRY_LOCK_CONVERSATION = Statement(
-    select(conversations.c.id)
-    .where(conversations.c.id == bindparam("conversation_id"))
-    .with_for_update(key_share=True, skip_locked=True)
+    lambda dialect: (
+        f"""
+    SELECT id FROM conversations WHERE id = :conversation_id
+    {dialect.locking("FOR NO KEY UPDATE SKIP LOCKED")}"""
+    )
 )
 """Returns no row while another transaction holds the conversation: sweeps come again, and need not wait."""
 
@@ -48,40 +36,42 @@ def try_lock(conversation_id: int | None) -> Operation[bool]:
     return conversation_id is None or bool((yield TRY_LOCK_CONVERSATION(conversation_id=conversation_id)))
 
 
-def has_head(table: Table, head_states: Sequence[str], **same: Any) -> ColumnElement[bool]:
+def has_head(table: str, head_states: Sequence[str], **same: str) -> str:
     """Whether a row is the head of the queue whose columns equal `same`; a queue of NULL has none."""
-    ahead = aliased(table, "ahead")
-    found: Select[Any] = select(literal_column("1")).select_from(ahead)
-    for column, value in same.items():
-        found = found.where(ahead.c[column] == value, ahead.c[column].is_not(None))
-    return exists(found.where(literal_column(one_of(head_states, "ahead"))).correlate_except(ahead))
+    queue = " AND ".join(f"ahead.{column} = {value} AND ahead.{column} IS NOT NULL" for column, value in same.items())
+    return f"EXISTS (SELECT 1 FROM {table} AS ahead WHERE {queue} AND {one_of(head_states, 'ahead')})"
 
 
-def releasing(table: Table, head_states: Sequence[str], columns: tuple[str, ...], **released: Any) -> Statement:
-    """Makes the first held row the head if the queue has none. Each of `columns` is bound under its own name. Returns a
-    row for one that was released, PostgreSQL its id."""
-    same: dict[str, Any] = {column: bindparam(column) for column in columns}
-    waiting = aliased(table, "waiting")
+def releasing(
+    table: str, head_states: Sequence[str], columns: Sequence[str], released: Callable[[Dialect], Mapping[str, str]]
+) -> Statement:
+    """Makes the first held row the head if the queue has none, with the values `released`. Each of `columns` is bound
+    under its own name. Returns a row for one that was released, PostgreSQL its id."""
+    queue = " AND ".join(f"waiting.{column} = :{column}" for column in columns)
     first = (
-        select(waiting.c.id)
-        .where(*(waiting.c[column] == value for column, value in same.items()), in_state(waiting, HELD))
-        .order_by(waiting.c.position)
-        .limit(at_most(1))
-        .scalar_subquery()
+        f"(SELECT waiting.id FROM {table} AS waiting WHERE {queue} AND waiting.state = 'held' "
+        "ORDER BY waiting.position LIMIT 1)"
     )
-    released_first = (
-        update(table)
-        .where(table.c.id == first, ~has_head(table, head_states, **same))
-        .values(run_at=bindparam("now"), **released)
-    )
-    return Statement(released_first, postgresql=released_first.returning(table.c.id))
+    head = has_head(table, head_states, **{column: f":{column}" for column in columns})
+
+    def release(dialect: Dialect) -> str:
+        values = ", ".join(f"{name} = {value}" for name, value in released(dialect).items())
+        return f"""
+        UPDATE {table} SET run_at = :now, {values} WHERE {table}.id = {first} AND NOT {head}
+        {dialect.either("", "RETURNING id")}"""
+
+    return Statement(release)
 
 
-def orphaned(table: Table, head_states: Sequence[str], columns: tuple[str, ...]) -> Statement:
+def orphaned(table: str, head_states: Sequence[str], columns: Sequence[str]) -> Statement:
     """Queues whose rows are all held. None should ever be found."""
-    same: dict[str, Any] = {column: table.c[column] for column in columns}
-    alone = ~has_head(table, head_states, **same)
-    return Statement(select(*same.values()).where(in_state(table, HELD), alone).distinct().limit(at_most(ORPHANS)))
+    same = {column: f"{table}.{column}" for column in columns}
+    return Statement(
+        f"""
+        SELECT DISTINCT {", ".join(same.values())} FROM {table}
+        WHERE {table}.state = 'held' AND NOT {has_head(table, head_states, **same)}
+        LIMIT {ORPHANS}"""
+    )
 
 
 def release_orphans(tx: Transaction, orphaned: Statement, release_next: Statement) -> Operation[int]:

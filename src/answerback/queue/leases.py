@@ -1,25 +1,12 @@
 """Leases: claiming rows, keeping them, giving them back. Every claim raises the row's epoch."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import (
-    BindParameter,
-    ColumnElement,
-    Select,
-    Table,
-    and_,
-    bindparam,
-    case,
-    insert,
-    literal_column,
-    select,
-    update,
-)
-
-from answerback.database.operation import Operation, Statement, Transaction
-from answerback.database.sql import as_text, bound, in_state, is_one_of, still_in_state
+from answerback.database.dialect import Dialect
+from answerback.database.operation import Operation, Transaction
+from answerback.database.sql import still_in_state
+from answerback.database.statement import Insert, Statement
 from answerback.kernel.values import quickly_made
 
 
@@ -33,112 +20,95 @@ class Offer:
     lease_seconds: float
 
 
-HELD_LEASE: dict[str, Any] = {"lease_owner": None, "lease_expires_at": None}
+HELD_LEASE = {"lease_owner": "NULL", "lease_expires_at": "NULL"}
 """The columns of a lease, for a statement that ends it."""
 
 
-def fenced(table: Table, leased: str) -> Any:
+def fenced(table: str, leased: str) -> str:
     """Whether the row is still its claim's. Checks state and epoch, not expiry: expiry only permits a takeover, which
     changes one of them. Until then a late report of the holder is still the one answer."""
-    return and_(
-        table.c.id == bindparam("row_id"), table.c.lease_epoch == bindparam("epoch"), still_in_state(table, leased)
-    )
+    return f"{table}.id = :row_id AND {table}.lease_epoch = :epoch AND {still_in_state(table, leased)}"
 
 
-def lost(table: Table, leased: str) -> Any:
+def lost(table: str, leased: str) -> str:
     """Whether the lease of this epoch has expired, and the row is still its claim's."""
-    return and_(fenced(table, leased), table.c.lease_expires_at <= bindparam("now"))
+    return f"{fenced(table, leased)} AND {table}.lease_expires_at <= :now"
 
 
-def claiming(table: Table, ids: Select[Any], leased: str, returning: Sequence[Any], **values: Any) -> Statement:
+def claiming(table: str, ids: Callable[[Dialect], str], leased: str, returning: Callable[[Dialect], str]) -> Statement:
     """Leases the rows that the subquery `ids` locks."""
     return Statement(
-        update(table)
-        .where(is_one_of(table.c.id, ids))
-        .values(
-            state=leased,
-            attempt=table.c.attempt + 1,
-            lease_epoch=table.c.lease_epoch + 1,
-            lease_owner=bindparam("owner"),
-            lease_expires_at=bindparam("expires_at"),
-            claimed_at=bindparam("wall"),
-            **values,
+        lambda dialect: (
+            f"""
+        UPDATE {table} SET
+            state = '{leased}', attempt = {table}.attempt + 1, lease_epoch = {table}.lease_epoch + 1,
+            lease_owner = :owner, lease_expires_at = :expires_at, claimed_at = :wall
+        WHERE {dialect.is_one_of(f"{table}.id", ids(dialect))}
+        RETURNING {returning(dialect)}"""
         )
-        .returning(*returning)
     )
 
 
 def bearing(
-    table: Table,
+    table: str,
     leased: str,
-    given: Mapping[str, Any],
-    computed: Select[Any],
+    given: str,
+    values: Mapping[str, str],
+    computed: Callable[[Dialect], Mapping[str, str]],
     *,
-    postgresql: Select[Any],
-    returned: Sequence[ColumnElement[Any]],
+    returning: str,
+    on_sqlite: Mapping[str, str] | None = None,
     by: tuple[str, ...] = (),
     key: tuple[str, ...] = (),
 ) -> Statement:
-    """Inserts a row of `given` values and those that `computed` selects, its `state` among them: where that is
-    `leased`, the row is born claimed. `postgresql` selects them there, which returns `returned`: on SQLite all that
-    `computed` selects. Both return the row's id, too."""
-    lease = {
-        "lease_owner": bound(table.c.lease_owner, "owner"),
-        "lease_expires_at": bound(table.c.lease_expires_at, "expires_at"),
-        "claimed_at": bound(table.c.claimed_at, "wall"),
+    """Inserts a row of `values` and of those that are `computed`, its `state` among them: where that is `leased`, the
+    row is born claimed. `given` are the parameters with their types (`Statement`), without those of `offer_values` and
+    `wall`. Returns the id and `returning`: on SQLite all that is computed, `on_sqlite` included."""
+    is_born = f":state = '{leased}'"
+    number = f"CASE WHEN {is_born} THEN 1 ELSE 0 END"
+    lease = {"lease_owner": ":owner", "lease_expires_at": ":expires_at", "claimed_at": ":wall"}
+    all_values = {
+        **values,
+        **{name: f":{name}" for name in computed(Dialect.POSTGRESQL)},
+        **{name: f"CASE WHEN {is_born} THEN {value} END" for name, value in lease.items()},
+        "attempt": number,
+        "lease_epoch": number,
     }
-
-    def values(known: Mapping[str, Any]) -> dict[str, Any]:
-        is_born = known["state"] == as_text(leased)
-        number = case((is_born, literal_column("1")), else_=literal_column("0"))
-        if_born = {name: case((is_born, known[name])) for name in lease}
-        return {**given, **known, **if_born, "attempt": number, "lease_epoch": number}
-
-    names = [each.name for each in computed.selected_columns if each.name in table.c]
-    # All parameters stand in one table expression, so that many rows may come at once.
-    parameters = {name: value for name, value in given.items() if isinstance(value, BindParameter)} | lease
-    labelled = (value.label(name) for name, value in parameters.items())
-    birth = postgresql.add_columns(*labelled).cte("birth").prefix_with("MATERIALIZED")
-    inserted = values({name: birth.c[name] for name in (*names, *parameters)})
+    first = {**computed(Dialect.SQLITE), **(on_sqlite or {}), "id": ":id"}
     return Statement(
-        insert(table).values(values({**{name: bound(table.c[name]) for name in names}, **lease})),
-        postgresql=insert(table)
-        .from_select(list(inserted), select(*inserted.values()))
-        .returning(*returned, table.c.id),
-        computed=computed.add_columns(given["id"].label("id")),
+        lambda dialect: Insert(table, all_values, computed(dialect), returning=f"{returning}, {table}.id"),
+        computed="SELECT " + ", ".join(f"{value} AS {name}" for name, value in first.items()),
+        given=f"{given}, owner text, expires_at bigint, wall bigint",
         by=by,
         key=key,
     )
 
 
-def offered(table: Table) -> Any:
-    """Whether there is an offer for the row of `bearing`."""
-    return bound(table.c.lease_owner, "owner").is_not(None)
+OFFERED = ":owner IS NOT NULL"
+"""Whether there is an offer for the row of `bearing`."""
 
 
 def offer_values(tx: Transaction, offer: Offer | None) -> dict[str, object]:
-    """The parameters that `bearing` and `offered` bind, but for `wall`."""
+    """The parameters that `bearing` binds for an offer, but for `wall`."""
     if offer is None:
         return {"owner": None, "expires_at": None}
     return {"owner": offer.owner, "expires_at": tx.now + int(offer.lease_seconds * 1000)}
 
 
-def releasing_unconfirmed(table: Table, leased: str, ready: str) -> Statement:
+def releasing_unconfirmed(table: str, leased: str, ready: str) -> Statement:
     """Undoes a claim whose commit was not answered, found by the claim's name, its `lease_owner`; the attempt does not
     count."""
     return Statement(
-        update(table)
-        .where(in_state(table, leased), table.c.lease_owner == bindparam("owner"))
-        .values(state=ready, attempt=table.c.attempt - 1, **HELD_LEASE)
+        f"""
+        UPDATE {table} SET
+            state = '{ready}', attempt = {table}.attempt - 1, lease_owner = NULL, lease_expires_at = NULL
+        WHERE {table}.state = '{leased}' AND {table}.lease_owner = :owner"""
     )
 
 
-def extending(table: Table, leased: str) -> Statement:
+def extending(table: str, leased: str) -> Statement:
     return Statement(
-        update(table)
-        .where(fenced(table, leased))
-        .values(lease_expires_at=bindparam("expires_at"))
-        .returning(table.c.id),
+        f"UPDATE {table} SET lease_expires_at = :expires_at WHERE {fenced(table, leased)} RETURNING id",
         by=("row_id",),
     )
 

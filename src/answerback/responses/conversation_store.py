@@ -4,11 +4,9 @@ they hold. A response with a conversation appends to it when its job ends (`jobs
 import json
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import bindparam, insert, select, update
-
 from answerback.conversations.store import AFTER_ALL, ERASE_ITEMS
-from answerback.database.operation import Database, Operation, Row, Statement, Transaction
-from answerback.database.tables import conversations
+from answerback.database.operation import Database, Operation, Transaction
+from answerback.database.statement import Row, Statement
 from answerback.jobs.finish import INSERT_ITEMS
 from answerback.kernel.errors import NotFound
 from answerback.kernel.ids import new_id
@@ -27,49 +25,29 @@ from answerback.responses.stored import named
 DELETED = ""
 """Stands in place of the metadata of a conversation that was deleted, as long as jobs of it are kept."""
 
-_same = (
-    conversations.c.tenant_id == bindparam("tenant_id"),
-    conversations.c.key == bindparam("key"),
-    conversations.c.metadata != DELETED,
-)
-_SHOWN = (conversations.c.id, conversations.c.metadata, conversations.c.created_at, conversations.c.pending)
+_SAME = f"tenant_id = :tenant_id AND key = :key AND metadata <> '{DELETED}'"
+_SHOWN = "id, metadata, created_at, pending"
 CREATE = Statement(
-    insert(conversations)
-    .values(
-        tenant_id=bindparam("tenant_id"),
-        key=bindparam("key"),
-        last_position=0,
-        pending=0,
-        erased_through=0,
-        window_from=0,
-        metadata=bindparam("metadata"),
-        created_at=bindparam("wall"),
-        updated_at=bindparam("wall"),
-    )
-    .returning(*_SHOWN)
+    f"""
+    INSERT INTO conversations
+        (tenant_id, key, last_position, pending, erased_through, window_from, metadata, created_at, updated_at)
+    VALUES (:tenant_id, :key, 0, 0, 0, 0, :metadata, :wall, :wall)
+    RETURNING {_SHOWN}"""
 )
-FIND = Statement(select(*_SHOWN).where(*_same))
+FIND = Statement(f"SELECT {_SHOWN} FROM conversations WHERE {_SAME}")
 CHANGE = Statement(
-    update(conversations)
-    .where(*_same)
-    .values(metadata=bindparam("new_metadata"), updated_at=bindparam("wall"))
-    .returning(*_SHOWN)
+    f"UPDATE conversations SET metadata = :new_metadata, updated_at = :wall WHERE {_SAME} RETURNING {_SHOWN}"
 )
 EXTEND = Statement(
-    update(conversations)
-    .where(*_same)
-    .values(last_position=conversations.c.last_position + 1, updated_at=bindparam("wall"))
-    .returning(conversations.c.id, conversations.c.last_position)
+    f"""
+    UPDATE conversations SET last_position = last_position + 1, updated_at = :wall WHERE {_SAME}
+    RETURNING id, last_position"""
 )
-LOCK = Statement(update(conversations).where(*_same).values(updated_at=bindparam("wall")).returning(*_SHOWN))
+LOCK = Statement(f"UPDATE conversations SET updated_at = :wall WHERE {_SAME} RETURNING {_SHOWN}")
 DELETE = Statement(
-    update(conversations)
-    .where(*_same)
-    .values(metadata=DELETED, erased_through=conversations.c.last_position)
-    .returning(conversations.c.id)
+    f"UPDATE conversations SET metadata = '{DELETED}', erased_through = last_position WHERE {_SAME} RETURNING id"
 )
-
-KEPT = Statement(select(conversations.c.metadata).where(conversations.c.id == bindparam("conversation_id")))
+KEPT = Statement("SELECT metadata FROM conversations WHERE id = :conversation_id")
 
 
 class ConversationLog:

@@ -4,38 +4,33 @@ paged."""
 import json
 from collections.abc import Sequence
 
-from sqlalchemy import bindparam, func, select, update
-
 from answerback.conversations.store import AFTER_ALL
-from answerback.database.operation import Operation, Row, Statement
+from answerback.database.operation import Operation
 from answerback.database.pages import fitting
-from answerback.database.tables import conversation_items
+from answerback.database.statement import Row, Statement
 from answerback.kernel.json import encoded
 from answerback.responses import ids
 from answerback.responses.conversation_model import ItemPage
 from answerback.responses.history import newest_within
 from answerback.responses.model import Item
 
-_items = conversation_items.c["items"]  # `c.items` is a method
-_position = conversation_items.c.position
-_of_conversation = conversation_items.c.conversation_id == bindparam("conversation_id")
-_within = (_of_conversation, _position >= bindparam("first"), _position <= bindparam("last"))
-_size = func.length(_items).label("size")
+_OF_CONVERSATION = "conversation_id = :conversation_id"
+_WITHIN = f"{_OF_CONVERSATION} AND position >= :first AND position <= :last"
 _EMPTY = "[]"
 """What is left of an entry whose items are deleted, so that a page can begin behind them."""
-_sizes = select(_position, _size).where(*_within, _items != _EMPTY).limit(bindparam("limit"))
-_entries = select(_position, _items).where(*_within)
-NEWEST_SIZES, OLDEST_SIZES = Statement(_sizes.order_by(_position.desc())), Statement(_sizes.order_by(_position))
-ENTRIES = Statement(_entries.order_by(_position))
+_SIZES = f"""
+    SELECT position, length(items) AS size FROM conversation_items WHERE {_WITHIN} AND items <> '{_EMPTY}'"""
+NEWEST_SIZES = Statement(f"{_SIZES} ORDER BY position DESC LIMIT :limit")
+OLDEST_SIZES = Statement(f"{_SIZES} ORDER BY position LIMIT :limit")
+ENTRIES = Statement(f"SELECT position, items FROM conversation_items WHERE {_WITHIN} ORDER BY position")
 ENTRY = Statement(
-    select(_position, _items).where(
-        _of_conversation, conversation_items.c.job_id.in_((bindparam("job_id"), bindparam("entry_id")))
-    )
+    f"SELECT position, items FROM conversation_items WHERE {_OF_CONVERSATION} AND job_id IN (:job_id, :entry_id)"
 )
-_at_position = (_of_conversation, _position == bindparam("at"))
-REPLACE_ENTRY = Statement(update(conversation_items).where(*_at_position).values(items=bindparam("new_items")))
+REPLACE_ENTRY = Statement(
+    f"UPDATE conversation_items SET items = :new_items WHERE {_OF_CONVERSATION} AND position = :at"
+)
 SIZE_BEFORE = Statement(
-    select(func.sum(func.length(_items)).label("size")).where(_of_conversation, _position < bindparam("before"))
+    f"SELECT sum(length(items)) AS size FROM conversation_items WHERE {_OF_CONVERSATION} AND position < :before"
 )
 
 

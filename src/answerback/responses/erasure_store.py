@@ -1,87 +1,74 @@
 """Deleting what is held of responses: rows of jobs stay, without their texts."""
 
-from collections.abc import Iterable
-
-from sqlalchemy import Boolean, ColumnElement, bindparam, or_, select, update
-
-from answerback.database.operation import Operation, Statement, Transaction
-from answerback.database.sql import as_text, at_most, is_one_of
-from answerback.database.tables import jobs
+from answerback.database.dialect import Dialect
+from answerback.database.operation import Operation, Transaction
+from answerback.database.sql import one_of
+from answerback.database.statement import Statement
 from answerback.jobs.events import DELETE as DELETE_EVENTS
 from answerback.jobs.kind import ENDED, JobState
 from answerback.responses.stored import ERASED, KIND, encode
 
-_own = (jobs.c.tenant_id == bindparam("tenant_id"), jobs.c.kind == KIND)
+OWN = "tenant_id = :tenant_id AND kind = :kind"
+"""The kind is bound: of a literal, PostgreSQL's statistics of an earlier hour may say that there are none."""
 ERASE = Statement(
-    update(jobs)
-    .where(jobs.c.id == bindparam("row_id"), *_own, jobs.c.finished_at.is_not(None), jobs.c.args != bindparam("erased"))
-    .values(args=bindparam("erased"), result=None)
-    .returning(jobs.c.id)
+    f"""
+    UPDATE jobs SET args = :erased, result = NULL
+    WHERE id = :row_id AND {OWN} AND finished_at IS NOT NULL AND args <> :erased
+    RETURNING id"""
 )
 DISCARD = Statement(
-    update(jobs)
-    .where(
-        jobs.c.id == bindparam("row_id"),
-        *_own,
-        jobs.c.finished_at.is_not(None),
-        or_(jobs.c.state != JobState.COMPLETED, bindparam("unstored", type_=Boolean)),
-    )
-    .values(args=bindparam("erased"), result=None, idempotency_key=None)
-    .returning(jobs.c.id)
-)
-
-
-def _in(states: Iterable[JobState]) -> ColumnElement[bool]:
-    return jobs.c.state.in_([as_text(each) for each in sorted(states)])
-
-
-BATCH = 50
-"""Rows erased at once: each may have megabytes."""
-_transient = (
-    select(jobs.c.id)
-    # Not by `finished_at`, which has an index of its own that holds all jobs.
-    .where(jobs.c.erase_at <= bindparam("now"), jobs.c.kind == KIND, _in(ENDED))
-    .order_by(jobs.c.erase_at)
-    .limit(at_most(BATCH))
-    .with_for_update(skip_locked=True)
-)
-ERASE_UNSTORED = Statement(
-    update(jobs)
-    .where(is_one_of(jobs.c.id, _transient))
-    .values(args=bindparam("erased"), result=None, idempotency_key=None, erase_at=None)
-    .returning(jobs.c.id)
+    f"""
+    UPDATE jobs SET args = :erased, result = NULL, idempotency_key = NULL
+    WHERE id = :row_id AND {OWN} AND finished_at IS NOT NULL AND (state <> '{JobState.COMPLETED}' OR :unstored)
+    RETURNING id"""
 )
 RELEASE_KEY = Statement(
-    update(jobs)
-    .where(jobs.c.id == bindparam("row_id"), *_own, _in(ENDED - {JobState.COMPLETED}))
-    .values(idempotency_key=None)
+    f"""
+    UPDATE jobs SET idempotency_key = NULL
+    WHERE id = :row_id AND {OWN} AND {one_of(sorted(ENDED - {JobState.COMPLETED}), "jobs")}"""
 )
+BATCH = 50
+"""Rows erased at once: each may have megabytes."""
+
+
+def _erase_unstored(dialect: Dialect) -> str:
+    # By states, not by `finished_at`, which has an index of its own that holds all jobs.
+    transient = f"""
+        SELECT id FROM jobs WHERE erase_at <= :now AND kind = :kind AND {one_of(sorted(ENDED), "jobs")}
+        ORDER BY erase_at LIMIT {BATCH} {dialect.locking("FOR UPDATE SKIP LOCKED")}"""
+    return f"""
+    UPDATE jobs SET args = :erased, result = NULL, idempotency_key = NULL, erase_at = NULL
+    WHERE {dialect.is_one_of("id", transient)}
+    RETURNING id"""
+
+
+ERASE_UNSTORED = Statement(_erase_unstored)
 
 
 def erase(tenant_id: str, job_id: str) -> Operation[bool]:
     """Whether there was one that had ended."""
-    if not (yield ERASE(row_id=job_id, tenant_id=tenant_id, erased=encode(ERASED))):
+    if not (yield ERASE(row_id=job_id, tenant_id=tenant_id, kind=KIND, erased=encode(ERASED))):
         return False
     yield DELETE_EVENTS(row_id=job_id)
     return True
 
 
 def discard(tenant_id: str, job_id: str) -> Operation[None]:
-    if (yield DISCARD(row_id=job_id, tenant_id=tenant_id, erased=encode(ERASED), unstored=False)):
+    if (yield DISCARD(row_id=job_id, tenant_id=tenant_id, kind=KIND, erased=encode(ERASED), unstored=False)):
         yield DELETE_EVENTS(row_id=job_id)
 
 
 def release_key(tenant_id: str, job_id: str) -> Operation[None]:
-    yield RELEASE_KEY(row_id=job_id, tenant_id=tenant_id)
+    yield RELEASE_KEY(row_id=job_id, tenant_id=tenant_id, kind=KIND)
 
 
 def erase_unstored(tx: Transaction) -> Operation[int]:
-    erased = yield ERASE_UNSTORED(now=tx.now, erased=encode(ERASED))
+    erased = yield ERASE_UNSTORED(now=tx.now, kind=KIND, erased=encode(ERASED))
     if erased:
         yield DELETE_EVENTS.many([{"row_id": row.id} for row in erased])
     return len(erased)
 
 
 def forget(tenant_id: str, job_id: str, *, stored: bool) -> Operation[None]:
-    yield DISCARD(row_id=job_id, tenant_id=tenant_id, erased=encode(ERASED), unstored=not stored)
+    yield DISCARD(row_id=job_id, tenant_id=tenant_id, kind=KIND, erased=encode(ERASED), unstored=not stored)
     yield DELETE_EVENTS(row_id=job_id)

@@ -3,25 +3,24 @@
 import json
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import bindparam, func, select, text
-
-from answerback.database.operation import Operation, Statement
-from answerback.database.sql import among
-from answerback.database.tables import ADDED, conversation_items, conversations
+from answerback.database.dialect import Dialect
+from answerback.database.operation import Operation
+from answerback.database.predicates import ADDED
+from answerback.database.statement import Statement
 from answerback.responses import ids
 from answerback.responses.history import ChainTooLong
 from answerback.responses.model import Item
 from answerback.responses.store import MOST_CHARACTERS
 
-_items = conversation_items.c["items"]  # `c.items` is a method
-_own = (
-    conversation_items.c.conversation_id == conversations.c.id,
-    conversations.c.tenant_id == bindparam("tenant_id"),
-    text(ADDED),
-    among(conversation_items.c.job_id),
-)
-SIZE_OF_ADDED = Statement(select(func.sum(func.length(_items)).label("size")).where(*_own))
-ADDED_ENTRIES = Statement(select(_items).where(*_own))
+
+def _own(dialect: Dialect) -> str:
+    return f"""
+    FROM conversation_items JOIN conversations ON conversations.id = conversation_items.conversation_id
+    WHERE conversations.tenant_id = :tenant_id AND {ADDED} AND {dialect.among("job_id")}"""
+
+
+SIZE_OF_ADDED = Statement(lambda dialect: f"SELECT sum(length(items)) AS size {_own(dialect)}")
+ADDED_ENTRIES = Statement(lambda dialect: f"SELECT items {_own(dialect)}")
 
 
 def added_items(tenant_id: str, wanted: Sequence[str]) -> Operation[Mapping[str, Item]]:

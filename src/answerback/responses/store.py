@@ -3,11 +3,8 @@
 import json
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 
-from sqlalchemy import bindparam, func, select
-
-from answerback.database.operation import BatchPlan, Database, Operation, Row, Statement
-from answerback.database.sql import among
-from answerback.database.tables import jobs
+from answerback.database.operation import BatchPlan, Database, Operation
+from answerback.database.statement import Row, Statement
 from answerback.http.openai_errors import InvalidParameter
 from answerback.jobs.events import READING, Emitted, emitted
 from answerback.jobs.kind import ENDED, JobState, Unreadable
@@ -21,17 +18,14 @@ from answerback.responses.stored import ERASED, KIND, STATUSES, Place, StoredRes
 
 MOST_CHARACTERS = 32 * 1024 * 1024
 """Of all that stands before an input. It is held in memory for each request."""
-_own = (jobs.c.tenant_id == bindparam("tenant_id"), jobs.c.kind == KIND)
-_COLUMNS = (
-    *(jobs.c.id, jobs.c.state, jobs.c.args, jobs.c.result, jobs.c.error, jobs.c.created_at, jobs.c.finished_at),
-    *(jobs.c.conversation_id, jobs.c.position),
-)
-FIND = Statement(select(*_COLUMNS).where(jobs.c.id == bindparam("row_id"), *_own))
+_COLUMNS = "id, state, args, result, error, created_at, finished_at, conversation_id, position"
+FIND = Statement(f"SELECT {_COLUMNS} FROM jobs WHERE id = :row_id AND {erasure.OWN}")
 EMITTED_PLAN = BatchPlan((*READING, FIND), "read_response_events")
-MANY = Statement(select(*_COLUMNS).where(*_own, among(jobs.c.id)))
+MANY = Statement(lambda dialect: f"SELECT {_COLUMNS} FROM jobs WHERE {erasure.OWN} AND {dialect.among('id')}")
 SIZES = Statement(
-    select(jobs.c.id, (func.length(jobs.c.args) + func.length(jobs.c.result)).label("size")).where(
-        *_own, among(jobs.c.id)
+    lambda dialect: (
+        f"""
+    SELECT id, length(args) + length(result) AS size FROM jobs WHERE {erasure.OWN} AND {dialect.among("id")}"""
     )
 )
 
@@ -134,7 +128,7 @@ def _find(tenant_id: str, response_id: str) -> Operation[StoredResponse | None]:
 
 def _row(tenant_id: str, response_id: str) -> Operation[StoredResponse | None]:
     job_id = ids.job_id(response_id)
-    rows = [] if job_id is None else (yield FIND(row_id=job_id, tenant_id=tenant_id))
+    rows = [] if job_id is None else (yield FIND(row_id=job_id, tenant_id=tenant_id, kind=KIND))
     return _stored(rows[0]) if rows else None
 
 
@@ -191,13 +185,13 @@ def _newest(response_ids: Sequence[str], sizes: Mapping[str, int]) -> Sequence[s
 
 def _sizes(tenant_id: str, response_ids: Iterable[str]) -> Operation[Mapping[str, int]]:
     """The characters of those that are not deleted, by their ids."""
-    rows = yield SIZES(tenant_id=tenant_id, ids=_named(response_ids))
+    rows = yield SIZES(tenant_id=tenant_id, kind=KIND, ids=_named(response_ids))
     return {ids.response_id(row.id): row.size for row in rows if row.size is not None}
 
 
 def _read(tenant_id: str, response_ids: Iterable[str]) -> Operation[Mapping[str, StoredResponse]]:
     """Those that are not deleted, by their ids."""
-    rows = yield MANY(tenant_id=tenant_id, ids=_named(response_ids))
+    rows = yield MANY(tenant_id=tenant_id, kind=KIND, ids=_named(response_ids))
     return {found.id: found for row in rows if (found := _unerased(_stored(row))) is not None}
 
 

@@ -6,14 +6,11 @@ A page takes no account of the filter, so that neither its read nor its update i
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
-from sqlalchemy import Text, and_, any_, bindparam, func, literal_column, not_, select, tuple_, update
-from sqlalchemy.dialects.postgresql import array
-
-from answerback.database.operation import Operation, Statement, Transaction
-from answerback.database.sql import Either, among, at_most, bound, in_state, is_one_of
-from answerback.database.tables import deliveries
+from answerback.database.dialect import Dialect
+from answerback.database.operation import Operation, Transaction
+from answerback.database.statement import Statement
 from answerback.webhooks.endpoints import ENDPOINT_DELETED
 from answerback.webhooks.model import DEADLINE_MS, DeliveryState
 from answerback.webhooks.resend import RESENDING
@@ -55,39 +52,40 @@ class Page:
 
 
 def page_of(state: DeliveryState, order: Sequence[str]) -> Statement:
-    tenant_id, id_ = deliveries.c.tenant_id, deliveries.c.id
-    columns = [deliveries.c[name] for name in order]
-    behind = tuple_(*columns) > tuple_(*(bound(column) for column in columns))
-    rows = select(deliveries.c.origin, deliveries.c.run_at, id_).where(in_state(deliveries, state), behind)
+    columns, bound = ", ".join(order), ", ".join(f":{name}" for name in order)
+    of_tenant = "tenant_id = :tenant_id"
     # By an equal tenant alone PostgreSQL would know that the index of ids has the same order, and might read that.
-    of_tenant = Either(
-        tenant_id == bound(tenant_id),
-        and_(tenant_id == any_(array([bound(tenant_id)])), id_ > literal_column("''")),
+    of_one_tenant = "tenant_id = ANY(ARRAY[CAST(:tenant_id AS text)]) AND id > ''"
+    return Statement(
+        lambda dialect: (
+            f"""
+        SELECT origin, run_at, id FROM deliveries
+        WHERE state = '{state}' AND ({columns}) > ({bound}) AND {dialect.either(of_tenant, of_one_tenant)}
+        ORDER BY tenant_id, {columns} LIMIT {PAGE}"""
+        )
     )
-    return Statement(rows.where(of_tenant).order_by(tenant_id, *columns).limit(at_most(PAGE)))
 
 
 DEAD_PAGE = page_of(DeliveryState.DEAD, ("id",))
 PENDING_PAGE = page_of(DeliveryState.PENDING, ("origin", "run_at", "id"))
 
-_prefix: Any = bindparam("prefix", type_=Text)
-_matching: tuple[Any, ...] = (
-    among(deliveries.c.id),
-    deliveries.c.tenant_id == bindparam("tenant_id"),
-    deliveries.c.state == bindparam("in_state"),
-    func.substr(deliveries.c.url, literal_column("1"), func.length(_prefix)) == _prefix,
-    deliveries.c.created_at >= bindparam("since"),
-    # Not what became owed, or was resent, after the request came: each delivery is resent once.
-    deliveries.c.deadline_at < bindparam("until"),
-    deliveries.c.body != b"",
-    not_(ENDPOINT_DELETED),
-)
-# A row that another transaction has locked is being claimed, expired or erased: it does not match any more.
-_locked = select(deliveries.c.id).where(*_matching).with_for_update(skip_locked=True)
-RESEND_PAGE = Statement(
-    update(deliveries).where(is_one_of(deliveries.c.id, _locked)).values(RESENDING).returning(deliveries.c.id)
-)
-COUNT_PAGE = Statement(select(func.count().label("rows")).where(*_matching))
+
+def _matching(dialect: Dialect) -> str:
+    # The deadline: not what became owed, or was resent, after the request came. Each delivery is resent once.
+    return f"""
+        {dialect.among("id")} AND tenant_id = :tenant_id AND state = :in_state
+        AND substr(url, 1, length(:prefix)) = :prefix AND created_at >= :since AND deadline_at < :until
+        AND length(body) > 0 AND NOT {ENDPOINT_DELETED}"""
+
+
+def _resend_page(dialect: Dialect) -> str:
+    # A row that another transaction has locked is being claimed, expired or erased: it does not match any more.
+    locked = f"SELECT id FROM deliveries WHERE {_matching(dialect)} {dialect.locking('FOR UPDATE SKIP LOCKED')}"
+    return f"UPDATE deliveries SET {RESENDING} WHERE {dialect.is_one_of('id', locked)} RETURNING id"
+
+
+RESEND_PAGE = Statement(_resend_page)
+COUNT_PAGE = Statement(lambda dialect: f"SELECT count(*) AS rows FROM deliveries WHERE {_matching(dialect)}")
 
 
 def find_page(tx: Transaction, wanted: ResendFilter, after: Position) -> Operation[Page]:

@@ -16,11 +16,9 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import Any, TypeAlias
 
-from sqlalchemy import bindparam, func, literal_column, select, union
-
-from answerback.database.operation import Operation, Row, Statement, Transaction
-from answerback.database.sql import at_most, in_state
-from answerback.database.tables import deliveries, webhook_endpoints
+from answerback.database.dialect import Dialect
+from answerback.database.operation import Operation, Transaction
+from answerback.database.statement import Row, Statement
 from answerback.kernel.round_robin import RoundRobin
 from answerback.kernel.shares import Shares
 from answerback.queue.leases import claiming
@@ -43,67 +41,55 @@ Look: TypeAlias = Callable[[OriginKey, bool, bool], OriginRoom]
 """How much room an origin has; the flags say that its first delivery is late, and that it could not be reached. Called
 within the transaction, on any thread."""
 
-_here = (
-    in_state(deliveries, DeliveryState.PENDING),
-    deliveries.c.tenant_id == bindparam("tenant_id"),
-    deliveries.c.origin == bindparam("origin"),
-)
-_its_endpoint = (
-    select(webhook_endpoints.c.id).where(webhook_endpoints.c.id == deliveries.c.endpoint_id).scalar_subquery()
-)
-_CLAIMED = (
-    deliveries.c.id,
-    deliveries.c.job_id,
-    deliveries.c.event_type,
-    deliveries.c.endpoint_id,
-    _its_endpoint.label("its_endpoint"),
-    deliveries.c.destination,
-    deliveries.c.tenant_id,
-    deliveries.c.conversation_id,
-    deliveries.c.url,
-    deliveries.c.origin,
-    deliveries.c.body,
-    deliveries.c.lease_epoch,
-    deliveries.c.attempt,
-    deliveries.c.run_at,
-    deliveries.c.deadline_at,
-    deliveries.c.created_at,
-    deliveries.c.traceparent,
-)
+_HERE = "state = 'pending' AND tenant_id = :tenant_id AND origin = :origin"
+_IS_DUE = "run_at <= :now"
+_UNREACHED_BEFORE = "unreached_at IS NOT NULL AND unreached_at < :recovered_at"
+_CLAIMED = """
+    id, job_id, event_type, endpoint_id,
+    (SELECT webhook_endpoints.id FROM webhook_endpoints WHERE webhook_endpoints.id = deliveries.endpoint_id)
+        AS its_endpoint,
+    destination, tenant_id, conversation_id, url, origin, body, lease_epoch, attempt, run_at, deadline_at, created_at,
+    traceparent"""
 
 
-def _claim_here(which: Any, first: Any) -> Statement:
-    """Leases at most `room` deliveries of one origin. Those that another transaction has locked are passed over."""
-    chosen = select(deliveries.c.id).where(*_here, which).order_by(first).limit(bindparam("room"))
-    return claiming(deliveries, chosen.with_for_update(skip_locked=True), DeliveryState.SENDING, _CLAIMED)
+def _claiming(where: str) -> Statement:
+    """Leases the deliveries that match. Those that another transaction has locked are passed over."""
+
+    def chosen(dialect: Dialect) -> str:
+        return f"""
+        SELECT id FROM deliveries WHERE {where}
+        {dialect.locking("FOR UPDATE SKIP LOCKED")}"""
+
+    return claiming("deliveries", chosen, DeliveryState.SENDING, lambda _: _CLAIMED)
 
 
-CLAIM_DUE = _claim_here(deliveries.c.run_at <= bindparam("now"), deliveries.c.run_at)
-_unreached_before = deliveries.c.unreached_at.is_not(None) & (deliveries.c.unreached_at < bindparam("recovered_at"))
-CLAIM_UNREACHED = _claim_here(_unreached_before, deliveries.c.created_at)
+# Each leases at most `room` deliveries of one origin.
+CLAIM_DUE = _claiming(f"{_HERE} AND {_IS_DUE} ORDER BY run_at LIMIT :room")
+CLAIM_UNREACHED = _claiming(f"{_HERE} AND {_UNREACHED_BEFORE} ORDER BY created_at LIMIT :room")
 
 
-def _claim_probe() -> Statement:
-    """Leases one to the destination that was tried least lately, of those due first, due last, and of those not reached
+def _for_probe() -> str:
+    """The one to the destination that was tried least lately, of those due first, due last, and of those not reached
     before `recovered_at` the oldest: however many hang at one path, what comes to another shows whether the origin
     answers."""
-    columns = (deliveries.c.id, deliveries.c.destination, deliveries.c.claimed_at, deliveries.c.run_at)
-    looked_at = (
-        (deliveries.c.run_at <= bindparam("now"), deliveries.c.run_at),
-        (deliveries.c.run_at <= bindparam("now"), deliveries.c.run_at.desc()),
-        (_unreached_before, deliveries.c.created_at),
+    ends = ((_IS_DUE, "run_at"), (_IS_DUE, "run_at DESC"), (_UNREACHED_BEFORE, "created_at"))
+    found = "\n            UNION ".join(
+        f"""SELECT * FROM (
+                SELECT id, destination, claimed_at, run_at FROM deliveries
+                WHERE {_HERE} AND {which} ORDER BY {order} LIMIT {ENDS}
+            ) AS looked_at"""
+        for which, order in ends
     )
-    some = [select(*columns).where(*_here, which).order_by(first).limit(at_most(ENDS)) for which, first in looked_at]
-    found = union(*(select(each.subquery()) for each in some)).subquery()
-    tried_at = func.coalesce(found.c.claimed_at, literal_column("0"))
-    there = func.max(tried_at).over(partition_by=found.c.destination)
-    chosen = select(found.c.id).order_by(there, tried_at, found.c.run_at).limit(at_most(1)).scalar_subquery()
-    locked = select(deliveries.c.id).where(deliveries.c.id == chosen, in_state(deliveries, DeliveryState.PENDING))
-    return claiming(deliveries, locked.with_for_update(skip_locked=True), DeliveryState.SENDING, _CLAIMED)
+    return f"""
+        SELECT id FROM (
+            {found}
+        ) AS found
+        ORDER BY max(coalesce(claimed_at, 0)) OVER (PARTITION BY destination), coalesce(claimed_at, 0), run_at
+        LIMIT 1"""
 
 
-CLAIM_PROBE = _claim_probe()
-NEXT_HERE = Statement(select(deliveries.c.run_at).where(*_here).order_by(deliveries.c.run_at).limit(at_most(1)))
+CLAIM_PROBE = _claiming(f"id = ({_for_probe()}) AND state = 'pending'")
+NEXT_HERE = Statement(f"SELECT run_at FROM deliveries WHERE {_HERE} ORDER BY run_at LIMIT 1")
 
 
 @dataclass(slots=True, eq=False)

@@ -1,51 +1,32 @@
 """How many deliveries wait, and for how long: counts that partial indexes answer without touching a row."""
 
-from typing import Any
-
-from sqlalchemy import bindparam, func, literal_column, select
-
-from answerback.database.operation import Operation, Statement, Transaction
-from answerback.database.sql import Either, in_state
-from answerback.database.tables import deliveries
+from answerback.database.operation import Operation, Transaction
+from answerback.database.predicates import LISTED
+from answerback.database.statement import Statement
 from answerback.webhooks.model import DeliveryState
 
 COUNT = {
-    state: Statement(select(func.count().label("rows")).select_from(deliveries).where(in_state(deliveries, state)))
+    state: Statement(f"SELECT count(*) AS rows FROM deliveries WHERE state = '{state}'")
     for state in (DeliveryState.HELD, DeliveryState.SENDING)
 }
-_NO_TEXT: Any = literal_column("''")
-_has_id: Any = deliveries.c.id.op("||")(_NO_TEXT) > _NO_TEXT
-"""True of every row; it chooses PostgreSQL's index of dead ones. By the id itself the primary key would serve, too."""
+# True of every row; each chooses an index. By the id itself PostgreSQL's primary key would serve, too.
+_HAS_TENANT, _HAS_ID = "tenant_id > ''", "id || '' > ''"
 DEAD = Statement(
-    select(func.count().label("rows")).where(
-        in_state(deliveries, DeliveryState.DEAD), Either(deliveries.c.tenant_id > _NO_TEXT, _has_id)
+    lambda dialect: (
+        f"SELECT count(*) AS rows FROM deliveries WHERE state = 'dead' AND {dialect.either(_HAS_TENANT, _HAS_ID)}"
     )
 )
-
-
-def _of_tenant(state: DeliveryState, *where: Any) -> Statement:
-    owned = deliveries.c.tenant_id == bindparam("tenant_id")
-    return Statement(select(func.count().label("rows")).where(owned, in_state(deliveries, state), *where))
-
-
+_OF_TENANT = "SELECT count(*) AS rows FROM deliveries WHERE tenant_id = :tenant_id"
 # Each with what the index says that serves it.
 COUNT_OF_TENANT = {
-    DeliveryState.PENDING: _of_tenant(DeliveryState.PENDING),
-    DeliveryState.HELD: _of_tenant(
-        DeliveryState.HELD,
-        deliveries.c.endpoint_id.is_(None),
-        literal_column("deliveries.state <> 'sending'"),
-        deliveries.c.job_id > _NO_TEXT,
-    ),
-    DeliveryState.SENDING: _of_tenant(DeliveryState.SENDING, deliveries.c.lease_expires_at > literal_column("0")),
-    DeliveryState.DEAD: _of_tenant(DeliveryState.DEAD, _has_id),
+    DeliveryState.PENDING: Statement(f"{_OF_TENANT} AND state = 'pending'"),
+    DeliveryState.HELD: Statement(f"{_OF_TENANT} AND state = 'held' AND {LISTED} AND job_id > ''"),
+    DeliveryState.SENDING: Statement(f"{_OF_TENANT} AND state = 'sending' AND lease_expires_at > 0"),
+    DeliveryState.DEAD: Statement(f"{_OF_TENANT} AND state = 'dead' AND {_HAS_ID}"),
 }
+# By the tenant: that index has `run_at`.
 PENDING = Statement(
-    select(func.count().label("rows"), func.min(deliveries.c.run_at).label("run_at")).where(
-        # True of every row; it chooses the index that has `run_at`.
-        in_state(deliveries, DeliveryState.PENDING),
-        deliveries.c.tenant_id > _NO_TEXT,
-    )
+    f"SELECT count(*) AS rows, min(run_at) AS run_at FROM deliveries WHERE state = 'pending' AND {_HAS_TENANT}"
 )
 
 

@@ -2,15 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
-from sqlalchemy import and_, bindparam, delete, func, insert, not_, select, update
-
-from answerback.database.operation import Operation, Row, Statement, Transaction
-from answerback.database.sql import parameters
-from answerback.database.tables import deliveries, signing_secrets
-from answerback.database.tables import webhook_endpoints as endpoints
-from answerback.database.tables import webhook_subscriptions as subscriptions
+from answerback.database.operation import Operation, Transaction
+from answerback.database.sql import inserting
+from answerback.database.statement import Row, Statement
 from answerback.kernel.errors import Conflict, NotFound
 from answerback.kernel.ids import new_id
 from answerback.webhooks.model import ENDPOINT, origin_of
@@ -38,55 +33,40 @@ class Endpoint:
     secret: str = field(repr=False)
 
 
-_its_endpoint = select(endpoints.c.id).where(endpoints.c.id == deliveries.c.endpoint_id).exists()
-ENDPOINT_DELETED: Any = and_(deliveries.c.endpoint_id.is_not(None), not_(_its_endpoint))
+ENDPOINT_DELETED = (
+    "(deliveries.endpoint_id IS NOT NULL "
+    "AND NOT EXISTS (SELECT 1 FROM webhook_endpoints WHERE webhook_endpoints.id = deliveries.endpoint_id))"
+)
 """Of a delivery: there is nothing left to send it to."""
 
-_secret = (
-    select(signing_secrets.c.value)
-    .where(signing_secrets.c.owner == endpoints.c.id, signing_secrets.c.expires_at.is_(None))
-    .order_by(signing_secrets.c.id.desc())
-    .limit(1)
-    .scalar_subquery()
-)
-_COLUMNS = (
-    endpoints.c.id,
-    endpoints.c.tenant_id,
-    endpoints.c.name,
-    endpoints.c.url,
-    endpoints.c.created_at,
-    endpoints.c.updated_at,
-    _secret.label("secret"),
-)
-_own = (endpoints.c.id == bindparam("endpoint_id"), endpoints.c.tenant_id == bindparam("tenant_id"))
+_ENDPOINTS = """
+    SELECT id, tenant_id, name, url, created_at, updated_at, (
+        SELECT value FROM signing_secrets WHERE owner = webhook_endpoints.id AND expires_at IS NULL
+        ORDER BY signing_secrets.id DESC LIMIT 1
+    ) AS secret
+    FROM webhook_endpoints"""
+_OWN = "id = :endpoint_id AND tenant_id = :tenant_id"
 
-COUNT = Statement(select(func.count().label("made")).where(endpoints.c.tenant_id == bindparam("tenant_id")))
-INSERT = Statement(insert(endpoints).values(parameters(endpoints)))
-SUBSCRIBE = Statement(insert(subscriptions).values(parameters(subscriptions)))
-UNSUBSCRIBE = Statement(delete(subscriptions).where(subscriptions.c.endpoint_id == bindparam("endpoint_id")))
-FIND = Statement(select(*_COLUMNS).where(*_own))
+COUNT = Statement("SELECT count(*) AS made FROM webhook_endpoints WHERE tenant_id = :tenant_id")
+INSERT = Statement(
+    inserting("webhook_endpoints", "id", "tenant_id", "name", "url", "origin", "created_at", "updated_at")
+)
+SUBSCRIBE = Statement(inserting("webhook_subscriptions", "tenant_id", "event_type", "endpoint_id"))
+UNSUBSCRIBE = Statement("DELETE FROM webhook_subscriptions WHERE endpoint_id = :endpoint_id")
+FIND = Statement(f"{_ENDPOINTS} WHERE {_OWN}")
 UPDATE = Statement(
-    update(endpoints)
-    .where(*_own)
-    .values(
-        name=bindparam("new_name"),
-        url=bindparam("new_url"),
-        origin=bindparam("new_origin"),
-        updated_at=bindparam("wall"),
-    )
+    f"""
+    UPDATE webhook_endpoints SET name = :new_name, url = :new_url, origin = :new_origin, updated_at = :wall
+    WHERE {_OWN}"""
 )
 # Two updates of one endpoint follow each other, subscriptions included.
-LOCK = Statement(select(*_COLUMNS).where(*_own).with_for_update())
-_of_tenant = select(*_COLUMNS).where(endpoints.c.tenant_id == bindparam("tenant_id")).limit(bindparam("limit"))
-NEWEST = Statement(_of_tenant.where(endpoints.c.id < bindparam("after")).order_by(endpoints.c.id.desc()))
-OLDEST = Statement(_of_tenant.where(endpoints.c.id > bindparam("after")).order_by(endpoints.c.id))
-TYPES = Statement(
-    select(subscriptions.c.event_type)
-    .where(subscriptions.c.endpoint_id == bindparam("endpoint_id"))
-    .order_by(subscriptions.c.event_type)
-)
-TOUCH = Statement(update(endpoints).where(*_own).values(updated_at=bindparam("wall")))
-DELETE = Statement(delete(endpoints).where(*_own).returning(endpoints.c.id))
+LOCK = Statement(lambda dialect: f"{_ENDPOINTS} WHERE {_OWN} {dialect.locking('FOR UPDATE')}")
+_OF_TENANT = f"{_ENDPOINTS} WHERE tenant_id = :tenant_id"
+NEWEST = Statement(f"{_OF_TENANT} AND id < :after ORDER BY id DESC LIMIT :limit")
+OLDEST = Statement(f"{_OF_TENANT} AND id > :after ORDER BY id LIMIT :limit")
+TYPES = Statement("SELECT event_type FROM webhook_subscriptions WHERE endpoint_id = :endpoint_id ORDER BY event_type")
+TOUCH = Statement(f"UPDATE webhook_endpoints SET updated_at = :wall WHERE {_OWN}")
+DELETE = Statement(f"DELETE FROM webhook_endpoints WHERE {_OWN} RETURNING id")
 
 
 def create(tx: Transaction, tenant_id: str, name: str, url: str, event_types: Iterable[str]) -> Operation[Endpoint]:

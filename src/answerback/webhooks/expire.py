@@ -2,12 +2,10 @@
 
 from collections.abc import Callable
 
-from sqlalchemy import bindparam, select, update
-
 from answerback.database.batching import batched
-from answerback.database.operation import BatchPlan, Operation, Row, Statement, Transaction
-from answerback.database.sql import at_most, in_state
-from answerback.database.tables import deliveries
+from answerback.database.operation import BatchPlan, Operation, Transaction
+from answerback.database.sql import still_in_state
+from answerback.database.statement import Row, Statement
 from answerback.queue.fifo import TRY_LOCK_CONVERSATION, try_lock
 from answerback.webhooks.model import DeliveryState, OriginKey
 from answerback.webhooks.order import RELEASE_NEXT
@@ -15,26 +13,16 @@ from answerback.webhooks.order import RELEASE_NEXT
 BATCH = 200
 
 FIND_OVERDUE = Statement(
-    select(
-        deliveries.c.id,
-        deliveries.c.tenant_id,
-        deliveries.c.origin,
-        deliveries.c.conversation_id,
-        deliveries.c.destination,
-    )
-    .where(in_state(deliveries, DeliveryState.PENDING), deliveries.c.deadline_at <= bindparam("now"))
-    .order_by(deliveries.c.deadline_at)
-    .limit(at_most(BATCH))
+    f"""
+    SELECT id, tenant_id, origin, conversation_id, destination FROM deliveries
+    WHERE state = 'pending' AND deadline_at <= :now
+    ORDER BY deadline_at LIMIT {BATCH}"""
 )
 EXPIRE = Statement(
-    update(deliveries)
-    .where(
-        deliveries.c.id == bindparam("row_id"),
-        deliveries.c.state == DeliveryState.PENDING,
-        deliveries.c.deadline_at <= bindparam("now"),
-    )
-    .values(state=DeliveryState.DEAD)
-    .returning(deliveries.c.id),
+    f"""
+    UPDATE deliveries SET state = 'dead'
+    WHERE id = :row_id AND {still_in_state("deliveries", DeliveryState.PENDING)} AND deadline_at <= :now
+    RETURNING id""",
     by=("row_id",),
 )
 EXPIRE_PLAN = BatchPlan((TRY_LOCK_CONVERSATION, EXPIRE, RELEASE_NEXT), "expire_deliveries")

@@ -2,41 +2,24 @@
 
 import json
 from collections.abc import Sequence
-from typing import Any
 
-from sqlalchemy import bindparam, literal_column, select
-
-from answerback.database.operation import Operation, Statement, Transaction
+from answerback.database.operation import Operation, Transaction
+from answerback.database.predicates import LISTED
 from answerback.database.range_scan import merged, newest
-from answerback.database.sql import among, in_state
-from answerback.database.tables import deliveries
+from answerback.database.statement import Statement
 from answerback.webhooks.model import DeliveryRecord, DeliveryState
-from answerback.webhooks.rows import RECORD_COLUMNS, delivery_records
+from answerback.webhooks.rows import SHORT_COLUMNS, delivery_records
 
-_own_of_tenant = (deliveries.c.tenant_id == bindparam("tenant_id"), deliveries.c.endpoint_id.is_(None))
-
-_listed = among(deliveries.c.job_id)
-_not_sending: Any = literal_column(f"deliveries.state <> '{DeliveryState.SENDING}'")
-_own_listed = (deliveries.c.endpoint_id.is_(None), _not_sending)
-JOBS_BY_DELIVERY = newest(deliveries, ("tenant_id", "state"), "job_id", *_own_listed, compared="job_id")
+_JOBS_OF_TENANT = "SELECT job_id FROM deliveries WHERE tenant_id = :tenant_id"
+JOBS_BY_DELIVERY = newest("deliveries", ("tenant_id", "state"), "job_id", LISTED, compared="job_id")
 AMONG_JOBS = Statement(
-    select(deliveries.c.job_id).where(
-        *_own_of_tenant, _not_sending, deliveries.c.state == bindparam("in_state"), _listed
-    )
+    lambda dialect: f"{_JOBS_OF_TENANT} AND {LISTED} AND state = :in_state AND {dialect.among('job_id')}"
 )
-JOBS_SENDING = Statement(
-    select(deliveries.c.job_id).where(
-        *_own_of_tenant,
-        in_state(deliveries, DeliveryState.SENDING),
-        deliveries.c.lease_expires_at > literal_column("0"),
-    )
-)
+JOBS_SENDING = Statement(f"{_JOBS_OF_TENANT} AND endpoint_id IS NULL AND state = 'sending' AND lease_expires_at > 0")
 """All of them: no index has them by job, and those of all tenants are no more than the workers' slots."""
 
-_columns = [column for column in RECORD_COLUMNS if column is not deliveries.c.attempts]
-OWN = Statement(
-    select(*_columns, literal_column("'[]'").label("attempts")).where(deliveries.c.endpoint_id.is_(None), _listed)
-)
+_OWN = f"SELECT {SHORT_COLUMNS}, '[]' AS attempts FROM deliveries WHERE endpoint_id IS NULL"
+OWN = Statement(lambda dialect: f"{_OWN} AND {dialect.among('job_id')}")
 
 
 def jobs_by_delivery(tenant_ids: Sequence[str], state: DeliveryState, before: str, limit: int) -> Operation[list[str]]:

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, takewhile
 
-from answerback.database.operation import Operation, Row, Transaction
+from answerback.database.operation import Operation, Transaction
+from answerback.database.statement import Row
 from answerback.queue.attempts import SAYS_NOTHING, Attempt, attempts_of
 from answerback.webhooks.breaker import FAILURES_TO_OPEN, pause_after
 from answerback.webhooks.model import DeliveryState, OriginKey

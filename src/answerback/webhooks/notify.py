@@ -5,15 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, bindparam, case, cast, exists, func, insert, literal_column, select
-from sqlalchemy.types import Text
-
-from answerback.database.operation import Operation, Row, Statement, Transaction
-from answerback.database.sql import aliased, as_text, bound, in_state
-from answerback.database.tables import deliveries, webhook_endpoints, webhook_subscriptions
+from answerback.database.dialect import Dialect
+from answerback.database.operation import Operation, Transaction
+from answerback.database.statement import Row, Statement
 from answerback.kernel.ids import new_id
 from answerback.kernel.values import quickly_made
-from answerback.queue.leases import Offer, bearing, offer_values, offered
+from answerback.queue.leases import OFFERED, Offer, bearing, offer_values
 from answerback.webhooks.model import DEADLINE_MS, ClaimedDelivery, DeliveryState, Held, destination_of, origin_of
 from answerback.webhooks.order import HEAD, is_open
 
@@ -53,102 +50,89 @@ class Notified:
     held: tuple[Held, ...]
 
 
-def _bound(name: str) -> Any:
-    return bound(deliveries.c[name])
-
-
-def _state(destination: ColumnElement[Any], *born: tuple[ColumnElement[bool], str]) -> ColumnElement[Any]:
-    return case(
-        (is_open(_bound("conversation_id"), destination), as_text(DeliveryState.HELD)),
-        *((when, as_text(state)) for when, state in born),
-        else_=as_text(DeliveryState.PENDING),
-    )
-
-
-_GIVEN = ("job_id", "event_type", "tenant_id", "conversation_id", "position", "traceparent", "body")
-_now = bound(deliveries.c.run_at, "now")
-_NEW: dict[str, Any] = {
-    **{name: _bound(name) for name in _GIVEN},
-    "run_at": _now,
-    "deadline_at": _bound("deadline_at"),
-    "created_at": bound(deliveries.c.created_at, "wall"),
-    "attempts": literal_column("'[]'"),
-    "attempts_made": literal_column("0"),
+_NEW = {
+    "job_id": ":job_id",
+    "event_type": ":event_type",
+    "tenant_id": ":tenant_id",
+    "conversation_id": ":conversation_id",
+    "position": ":position",
+    "traceparent": ":traceparent",
+    "body": ":body",
+    "run_at": ":now",
+    "deadline_at": ":deadline_at",
+    "created_at": ":wall",
+    "attempts": "'[]'",
+    "attempts_made": "0",
 }
-_UNCLAIMED: dict[str, Any] = {"attempt": literal_column("0"), "lease_epoch": literal_column("0")}
 
 
-def _subscribed(tenant_id: ColumnElement[str], event_type: ColumnElement[str]) -> ColumnElement[bool]:
-    subscribed: Select[Any] = select(literal_column("1")).where(
-        webhook_subscriptions.c.tenant_id == tenant_id, webhook_subscriptions.c.event_type == event_type
-    )
-    return exists(subscribed).label("subscribed")
+def _state(destination: str, born: str = "") -> str:
+    return f"""CASE
+        WHEN {is_open(":conversation_id", destination)} THEN 'held'
+        {born}
+        ELSE 'pending'
+    END"""
 
 
-def _of_the_row(column: str) -> ColumnElement[str]:
-    """Of the row that is being inserted, in a subquery: as text, since SQLAlchemy would join the table there."""
-    return literal_column(f"deliveries.{column}", Text)
+def _is_subscribed(tenant_id: str, event_type: str) -> str:
+    return f"""EXISTS (
+        SELECT 1 FROM webhook_subscriptions AS subscription
+        WHERE subscription.tenant_id = {tenant_id} AND subscription.event_type = {event_type}
+    )"""
 
 
-def _born() -> Select[Any]:
+def _born() -> str:
     """One with an offer is born claimed if it is not held, and no other at its origin is due or could not be
     reached."""
-    ahead = aliased(deliveries, "ahead")
-    there = (
-        in_state(ahead, DeliveryState.PENDING),
-        ahead.c.tenant_id == _bound("tenant_id"),
-        ahead.c.origin == _bound("origin"),
-    )
-    due = exists(select(literal_column("1")).where(*there, ahead.c.run_at <= _now))
-    unreached = exists(select(literal_column("1")).where(*there, ahead.c.unreached_at.is_not(None)))
-    free = and_(offered(deliveries), ~due, ~unreached)
-    return select(_state(_bound("destination"), (free, DeliveryState.SENDING)).label("state"))
+    there = "ahead.state = 'pending' AND ahead.tenant_id = :tenant_id AND ahead.origin = :origin"
+    return f"""WHEN {OFFERED}
+            AND NOT EXISTS (SELECT 1 FROM deliveries AS ahead WHERE {there} AND ahead.run_at <= :now)
+            AND NOT EXISTS (SELECT 1 FROM deliveries AS ahead WHERE {there} AND ahead.unreached_at IS NOT NULL)
+            THEN 'sending'"""
 
 
 NOTIFY_URL = bearing(
-    deliveries,
+    "deliveries",
     DeliveryState.SENDING,
-    {**_NEW, **{name: _bound(name) for name in ("id", "destination", "url", "origin")}},
-    _born().add_columns(_subscribed(bindparam("tenant_id"), bindparam("event_type"))),
-    postgresql=_born(),
-    returned=(deliveries.c.state, _subscribed(_of_the_row("tenant_id"), _of_the_row("event_type"))),
+    "job_id text, event_type text, tenant_id text, conversation_id bigint, position bigint, traceparent text, "
+    "body bytea, now bigint, deadline_at bigint, id text, destination text, url text, origin text",
+    {**_NEW, "id": ":id", "destination": ":destination", "url": ":url", "origin": ":origin"},
+    lambda _: {"state": _state(":destination", _born())},
+    on_sqlite={"subscribed": _is_subscribed(":tenant_id", ":event_type")},
+    returning=f"deliveries.state, {_is_subscribed('deliveries.tenant_id', 'deliveries.event_type')} AS subscribed",
     key=("conversation_id", "destination"),
 )
 """Also returns whether an endpoint subscribed to the event: most tenants have none, and pay for no second statement."""
 
 
-def _fan_out(delivery_id: ColumnElement[str]) -> Any:
-    endpoint = webhook_endpoints.c
-    chosen: dict[str, Any] = {
-        **_NEW,
-        **_UNCLAIMED,
-        "id": delivery_id,
-        "endpoint_id": endpoint.id,
-        "destination": endpoint.id,
-        "url": endpoint.url,
-        "origin": endpoint.origin,
-        "state": _state(endpoint.id),
-    }
-    subscribed = (
-        select(*chosen.values())
-        .select_from(webhook_subscriptions)
-        .join(webhook_endpoints, endpoint.id == webhook_subscriptions.c.endpoint_id)
-        .where(
-            webhook_subscriptions.c.tenant_id == _bound("tenant_id"),
-            webhook_subscriptions.c.event_type == _bound("event_type"),
-        )
+def _fan_out(dialect: Dialect) -> str:
+    # As `kernel.ids.new_id`: the milliseconds in 12 hex digits, and 20 random ones. A UUID's last 20 have 74 random
+    # bits.
+    new_id = dialect.either(
+        "printf('%012x', :wall) || lower(hex(randomblob(10)))",
+        "lpad(to_hex(CAST(:wall AS bigint)), 12, '0') || right(replace(CAST(gen_random_uuid() AS text), '-', ''), 20)",
     )
-    inserted = insert(deliveries).from_select(list(chosen), subscribed)
-    return inserted.returning(deliveries.c.state, deliveries.c.id, deliveries.c.destination)
+    chosen = {
+        **_NEW,
+        "attempt": "0",
+        "lease_epoch": "0",
+        "id": f"'msg_' || {new_id}",
+        "endpoint_id": "endpoint.id",
+        "destination": "endpoint.id",
+        "url": "endpoint.url",
+        "origin": "endpoint.origin",
+        "state": _state("endpoint.id"),
+    }
+    return f"""
+    INSERT INTO deliveries ({", ".join(chosen)})
+    SELECT {", ".join(chosen.values())}
+    FROM webhook_subscriptions AS subscription
+    JOIN webhook_endpoints AS endpoint ON endpoint.id = subscription.endpoint_id
+    WHERE subscription.tenant_id = :tenant_id AND subscription.event_type = :event_type
+    RETURNING state, id, destination"""
 
 
-# As `kernel.ids.new_id`: the milliseconds in 12 hex digits, and 20 random ones. A UUID's last 20 have 74 random bits.
-_ms = bindparam("wall", type_=deliveries.c.created_at.type)
-_uuid = func.replace(cast(func.gen_random_uuid(), Text), "-", "")
-NOTIFY_ENDPOINTS = Statement(
-    _fan_out(literal_column("'msg_'", Text) + func.printf("%012x", _ms) + func.lower(func.hex(func.randomblob(10)))),
-    postgresql=_fan_out(literal_column("'msg_'", Text) + func.lpad(func.to_hex(_ms), 12, "0") + func.right(_uuid, 20)),
-)
+NOTIFY_ENDPOINTS = Statement(_fan_out)
 NOTIFYING = (NOTIFY_URL, NOTIFY_ENDPOINTS, HEAD)
 """The steps of `notify`, for the plan of a batch."""
 

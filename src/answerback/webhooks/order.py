@@ -3,35 +3,35 @@
 As in `queue.fifo`, a transaction that ends or adds a delivery of a conversation locks the conversation's row first.
 """
 
-from typing import Any
-
-from sqlalchemy import ColumnElement, Select, bindparam, exists, literal_column, select
-
-from answerback.database.operation import Statement
-from answerback.database.sql import aliased, in_state
-from answerback.database.tables import OWED_STATES, deliveries, one_of
+from answerback.database.predicates import OWED_STATES
+from answerback.database.sql import one_of
+from answerback.database.statement import Statement
 from answerback.queue.fifo import has_head, orphaned, releasing
 from answerback.webhooks.model import DeliveryState
 
 QUEUE = ("conversation_id", "destination")
 
-RELEASE_NEXT = releasing(deliveries, OWED_STATES, QUEUE, state=DeliveryState.PENDING)
-_next = aliased(deliveries, "next")
-_held_behind: Select[Any] = select(literal_column("1")).where(
-    *(_next.c[column] == deliveries.c[column] for column in QUEUE), in_state(_next, DeliveryState.HELD)
-)
-IS_FOLLOWED = exists(_held_behind.correlate_except(_next)).label("followed")
+RELEASE_NEXT = releasing("deliveries", OWED_STATES, QUEUE, lambda _: {"state": f"'{DeliveryState.PENDING}'"})
+IS_FOLLOWED = """EXISTS (
+        SELECT 1 FROM deliveries AS next
+        WHERE next.conversation_id = deliveries.conversation_id AND next.destination = deliveries.destination
+        AND next.state = 'held'
+    ) AS followed"""
 """Whether one is held behind the row, which a `RELEASE_NEXT` would find."""
-HEAD = Statement(
-    select(deliveries.c.job_id).where(
-        *(deliveries.c[column] == bindparam(column) for column in QUEUE),
-        literal_column(one_of(OWED_STATES, "deliveries")),
-    )
-)
-"""The job whose delivery is pending or sending."""
-ORPHANED = orphaned(deliveries, OWED_STATES, QUEUE)
 
 
-def is_open(conversation_id: Any, destination: Any) -> ColumnElement[bool]:
+def head_of(conversation_id: str, destination: str) -> str:
+    """A query for the job whose delivery of the conversation to the destination is pending or sending."""
+    return f"""
+    SELECT ahead.job_id FROM deliveries AS ahead
+    WHERE ahead.conversation_id = {conversation_id} AND ahead.conversation_id IS NOT NULL
+    AND ahead.destination = {destination} AND {one_of(OWED_STATES, "ahead")}"""
+
+
+def is_open(conversation_id: str, destination: str) -> str:
     """Whether a delivery of the conversation to the destination is pending or sending."""
-    return has_head(deliveries, OWED_STATES, conversation_id=conversation_id, destination=destination)
+    return has_head("deliveries", OWED_STATES, conversation_id=conversation_id, destination=destination)
+
+
+HEAD = Statement(head_of(":conversation_id", ":destination"))
+ORPHANED = orphaned("deliveries", OWED_STATES, QUEUE)

@@ -1,26 +1,12 @@
 """Deleting the deliveries of jobs that are pruned."""
 
-from typing import Any
+from answerback.database.statement import Statement
 
-from sqlalchemy import Boolean, ColumnElement, bindparam, delete, exists, literal_column, select
-
-from answerback.database.operation import Statement
-from answerback.database.tables import deliveries
-
-PRUNE = Statement(
-    delete(deliveries).where(
-        deliveries.c.job_id == bindparam("of"),
-        literal_column("deliveries.state IN ('delivered', 'dead')", Boolean),
-    ),
-    by=("of",),
-)
+PRUNE = Statement("DELETE FROM deliveries WHERE job_id = :of AND state IN ('delivered', 'dead')", by=("of",))
 
 
-def unsettled(job_id: ColumnElement[Any]) -> ColumnElement[bool]:
+def unsettled(job_id: str) -> str:
     """Whether a delivery of the job is neither delivered nor dead; until none is, the job is not pruned."""
-    return exists(
-        select(literal_column("1")).where(
-            deliveries.c.job_id == job_id,
-            literal_column("deliveries.state NOT IN ('delivered', 'dead')", Boolean),
-        )
-    )
+    return f"""EXISTS (
+        SELECT 1 FROM deliveries WHERE deliveries.job_id = {job_id} AND deliveries.state NOT IN ('delivered', 'dead')
+    )"""

@@ -5,17 +5,15 @@ of those being sent, the one whose last attempt ended last.
 """
 
 import json
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
-from sqlalchemy import BigInteger, Select, Text, any_, bindparam, cast, column, func, literal_column, or_, select, true
-from sqlalchemy.dialects.postgresql import JSONB, array
-
-from answerback.database.operation import Operation, Row, Rows, Statement
-from answerback.database.sql import Either, aliased, among, as_text, at_most, bound, in_state
-from answerback.database.tables import deliveries
+from answerback.database.dialect import Dialect
+from answerback.database.operation import Operation
+from answerback.database.predicates import LISTED
+from answerback.database.sql import columns_of
+from answerback.database.statement import Row, Rows, Statement
 from answerback.webhooks.endpoints import ENDPOINT_DELETED
-from answerback.webhooks.model import DeliveryState, OriginKey
+from answerback.webhooks.model import OriginKey
 
 COUNTED = 100_000
 """How many deliveries that wait for an attempt are counted."""
@@ -26,107 +24,85 @@ ENDS = 8
 oldest."""
 
 
-_LOOKED_AT = (
-    *(deliveries.c.id, deliveries.c.tenant_id, deliveries.c.origin, deliveries.c.url, deliveries.c.state),
-    deliveries.c.claimed_at,
-)
-_NO_TEXT: Any = literal_column("''")
-_tenant: Any = bound(deliveries.c.tenant_id)
-_of_tenant: Any = deliveries.c.tenant_id == _tenant
-# Of an array PostgreSQL does not know that it has one element, so that it keeps to the index that has this order.
-_of_one_tenant = Either(_of_tenant, deliveries.c.tenant_id == any_(array([_tenant])))
+_LOOKED_AT = ("id", "tenant_id", "origin", "url", "state", "claimed_at")
 
-_waiting = (
-    select(deliveries.c.origin, deliveries.c.run_at)
-    .where(in_state(deliveries, DeliveryState.PENDING), _of_tenant)
-    .order_by(deliveries.c.tenant_id, deliveries.c.origin, deliveries.c.run_at)
-    .limit(at_most(COUNTED))
-    .subquery()
-)
 WAITING = Statement(
-    select(_waiting.c.origin, func.count().label("rows"), func.min(_waiting.c.run_at).label("run_at")).group_by(
-        _waiting.c.origin
-    )
+    f"""
+    SELECT waiting.origin, count(*) AS rows, min(waiting.run_at) AS run_at FROM (
+        SELECT origin, run_at FROM deliveries WHERE state = 'pending' AND tenant_id = :tenant_id
+        ORDER BY tenant_id, origin, run_at LIMIT {COUNTED}
+    ) AS waiting
+    GROUP BY waiting.origin"""
 )
 
 
-def _newest_by(column: Any, rows: Select[Any]) -> Statement:
-    rows = rows.where(_of_one_tenant).order_by(deliveries.c.tenant_id.desc(), column.desc())
-    return Statement(rows.limit(at_most(NEWEST)))
-
-
-def _newest_listed(state: DeliveryState) -> Statement:
-    """Those to the callback URLs of requests, whose index has them by job."""
-    listed: tuple[Any, ...] = (
-        in_state(deliveries, state),
-        deliveries.c.endpoint_id.is_(None),
-        literal_column("deliveries.state <> 'sending'"),
-        deliveries.c.job_id > _NO_TEXT,
+def _newest(where: str, by: str = "id", also: str = "") -> Statement:
+    """The newest by a column that is never empty, as the index that serves says."""
+    # Of an array PostgreSQL does not know that it has one element, so that it keeps to the index that has this order.
+    one_tenant = ("tenant_id = :tenant_id", "tenant_id = ANY(ARRAY[CAST(:tenant_id AS text)])")
+    return Statement(
+        lambda dialect: (
+            f"""
+        SELECT {", ".join(_LOOKED_AT)}{also} FROM deliveries
+        WHERE {where} AND {by} > '' AND {dialect.either(*one_tenant)}
+        ORDER BY tenant_id DESC, {by} DESC LIMIT {NEWEST}"""
+        )
     )
-    return _newest_by(deliveries.c.job_id, select(*_LOOKED_AT).where(*listed))
 
 
-HELD = _newest_listed(DeliveryState.HELD)
-DELIVERED = _newest_listed(DeliveryState.DELIVERED)
+# Those to the callback URLs of requests, whose index has them by job.
+HELD = _newest(f"state = 'held' AND {LISTED}", by="job_id")
+DELIVERED = _newest(f"state = 'delivered' AND {LISTED}", by="job_id")
+DEAD = _newest("state = 'dead'", also=f", length(body) = 0 OR {ENDPOINT_DELETED} AS unsendable")
+TO_ENDPOINTS = _newest("endpoint_id IS NOT NULL AND state <> 'sending'")
 
 
-def _newest(*where: Any, more: Sequence[Any] = ()) -> Statement:
-    """Those for which there is an index by id."""
-    return _newest_by(deliveries.c.id, select(*_LOOKED_AT, *more).where(*where, deliveries.c.id > _NO_TEXT))
-
-
-_unsendable = or_(func.length(deliveries.c.body) == literal_column("0"), ENDPOINT_DELETED).label("unsendable")
-DEAD = _newest(in_state(deliveries, DeliveryState.DEAD), more=(_unsendable,))
-TO_ENDPOINTS = _newest(deliveries.c.endpoint_id.is_not(None), deliveries.c.state != DeliveryState.SENDING)
-
-
-_last_ended = Either(
-    func.json_extract(deliveries.c.attempts, as_text("$[#-1].finished_at")),
-    cast(deliveries.c.attempts, JSONB).op("->")(literal_column("-1")).op("->>")(as_text("finished_at")),
-)
-SENDING = Statement(
+def _sending(dialect: Dialect) -> str:
+    last_ended = dialect.either(
+        "json_extract(attempts, '$[#-1].finished_at')", "CAST(attempts -> -1 ->> 'finished_at' AS bigint)"
+    )
     # In the place of their `claimed_at`, which is that of the attempt under way.
-    select(*_LOOKED_AT[:-1], cast(_last_ended, BigInteger).label("claimed_at"))
-    .where(in_state(deliveries, DeliveryState.SENDING), _of_tenant)
-    .order_by(deliveries.c.lease_expires_at.desc())
-    .limit(at_most(NEWEST))
-)
-
-_keys = bindparam("keys", type_=Text)
-_listed = func.json_each(_keys).table_valued("value").alias("origins")
-_elements = func.jsonb_array_elements(cast(_keys, JSONB)).table_valued(column("value", JSONB)).alias("origins")
+    return f"""
+    SELECT {", ".join(_LOOKED_AT[:-1])}, {last_ended} AS claimed_at FROM deliveries
+    WHERE state = 'sending' AND tenant_id = :tenant_id
+    ORDER BY lease_expires_at DESC LIMIT {NEWEST}"""
 
 
-def _end(order: Callable[[Any], Any], *where: Callable[[Any], Any]) -> Statement:
-    """Of each origin of `keys`, a JSON array of arrays of a tenant and an origin."""
-    near = aliased(deliveries, "near")
-
-    def of(tenant_id: Any, origin: Any, *columns: Any) -> Any:
-        here = (in_state(near, DeliveryState.PENDING), near.c.tenant_id == tenant_id, near.c.origin == origin)
-        rows = select(*columns).where(*here, *(each(near) for each in where))
-        return rows.order_by(order(near)).limit(at_most(ENDS))
-
-    value = _listed.c.value
-    of_key = func.json_extract(value, as_text("$[0]")), func.json_extract(value, as_text("$[1]"))
-    rowids: Any = of(*of_key, literal_column("near.rowid")).correlate(_listed)
-    is_end = literal_column("deliveries.rowid").in_(rowids)
-    found = select(*_LOOKED_AT).select_from(_listed.join(deliveries, is_end))
-    value = _elements.c.value
-    columns = (*(near.c[looked.name] for looked in _LOOKED_AT), near.c.run_at, near.c.created_at)
-    ends = of(value.op("->>")(literal_column("0")), value.op("->>")(literal_column("1")), *columns).lateral("ends")
-    each = select(*(ends.c[looked.name] for looked in _LOOKED_AT)).select_from(_elements.join(ends, true()))
-    return Statement(found.order_by(order(deliveries)), postgresql=each.order_by(order(ends)))
+SENDING = Statement(_sending)
 
 
-DUE_FIRST = _end(lambda rows: rows.c.run_at)
-DUE_LAST = _end(lambda rows: rows.c.run_at.desc())
-UNREACHED_FIRST = _end(lambda rows: rows.c.created_at, lambda rows: rows.c.unreached_at.is_not(None))
+def _end(order: str, where: str = "true") -> Statement:
+    """Of each origin of `keys`, a JSON array of arrays of a tenant and an origin, the first pending ones in this
+    order."""
+
+    def near(tenant_id: str, origin: str, columns: str) -> str:
+        return f"""
+            SELECT {columns} FROM deliveries AS near
+            WHERE near.state = 'pending' AND near.tenant_id = {tenant_id} AND near.origin = {origin} AND {where}
+            ORDER BY near.{order} LIMIT {ENDS}"""
+
+    of_key = "json_extract(origins.value, '$[0]')", "json_extract(origins.value, '$[1]')"
+    columns = columns_of("near", (*_LOOKED_AT, "run_at", "created_at"))
+    sqlite = f"""
+    SELECT {columns_of("deliveries", _LOOKED_AT)}
+    FROM json_each(:keys) AS origins JOIN deliveries ON deliveries.rowid IN ({near(*of_key, "near.rowid")})
+    ORDER BY deliveries.{order}"""
+    postgresql = f"""
+    SELECT {columns_of("ends", _LOOKED_AT)}
+    FROM jsonb_array_elements(CAST(:keys AS jsonb)) AS origins(value)
+    JOIN LATERAL ({near("origins.value ->> 0", "origins.value ->> 1", columns)}) AS ends ON true
+    ORDER BY ends.{order}"""
+    return Statement(lambda dialect: dialect.either(sqlite, postgresql))
+
+
+DUE_FIRST = _end("run_at")
+DUE_LAST = _end("run_at DESC")
+UNREACHED_FIRST = _end("created_at", "near.unreached_at IS NOT NULL")
 """Those that are tried before their turn."""
 SHOWN = Statement(
-    select(
-        *(deliveries.c.id, deliveries.c.tenant_id, deliveries.c.origin, deliveries.c.url, deliveries.c.attempts),
-        deliveries.c.delivered_at,
-    ).where(among(deliveries.c.id))
+    lambda dialect: (
+        f"SELECT id, tenant_id, origin, url, attempts, delivered_at FROM deliveries WHERE {dialect.among('id')}"
+    )
 )
 ENDS_OF_PENDING = (UNREACHED_FIRST, DUE_FIRST, DUE_LAST)
 

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from answerback.database.operation import Operation, Row, Rows, Transaction
+from answerback.database.operation import Operation, Transaction
+from answerback.database.statement import Row, Rows
 from answerback.queue.attempts import Attempt, attempts_of
 from answerback.webhooks.model import DeliveryState, OriginKey, path_of
 from answerback.webhooks.next_attempts import in_order, next_attempt, probe_after

@@ -1,11 +1,8 @@
 """Recovering deliveries whose worker stopped: the lost lease is taken away."""
 
-from sqlalchemy import bindparam, select
-
 from answerback.database.batching import batched
-from answerback.database.operation import BatchPlan, Operation, Row, Statement, Transaction
-from answerback.database.sql import at_most, in_state
-from answerback.database.tables import deliveries
+from answerback.database.operation import BatchPlan, Operation, Transaction
+from answerback.database.statement import Row, Statement
 from answerback.queue.attempts import LOST, ending_attempt, entry
 from answerback.queue.fifo import TRY_LOCK_CONVERSATION, try_lock
 from answerback.queue.leases import lost
@@ -15,24 +12,18 @@ from answerback.webhooks.order import RELEASE_NEXT
 BATCH = 200
 
 FIND_LOST = Statement(
-    select(
-        deliveries.c.id,
-        deliveries.c.lease_epoch,
-        deliveries.c.deadline_at,
-        deliveries.c.conversation_id,
-        deliveries.c.destination,
-    )
-    .where(in_state(deliveries, DeliveryState.SENDING), deliveries.c.lease_expires_at <= bindparam("now"))
-    .order_by(deliveries.c.lease_expires_at)
-    .limit(at_most(BATCH))
+    f"""
+    SELECT id, lease_epoch, deadline_at, conversation_id, destination FROM deliveries
+    WHERE state = 'sending' AND lease_expires_at <= :now
+    ORDER BY lease_expires_at LIMIT {BATCH}"""
 )
 # The attempt stays counted, and the deadline ends the delivery: a receiver whose response stops the worker must not be
 # called for ever.
 TAKE_BACK = ending_attempt(
-    deliveries,
-    lost(deliveries, DeliveryState.SENDING),
-    state=bindparam("new_state"),
-    run_at=bindparam("now"),
+    "deliveries",
+    lost("deliveries", DeliveryState.SENDING),
+    {"state": ":new_state", "run_at": ":now"},
+    "epoch bigint, new_state text, now bigint",
 )
 RECOVER_PLAN = BatchPlan((TRY_LOCK_CONVERSATION, TAKE_BACK, RELEASE_NEXT), "recover_deliveries")
 

@@ -2,11 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import bindparam, func
-
 from answerback.database.operation import BatchPlan, Operation, Transaction
-from answerback.database.sql import bound
-from answerback.database.tables import deliveries
 from answerback.queue.attempts import RELEASED, Report, attempts_of_row, ending_attempt, entry
 from answerback.queue.fifo import LOCK_CONVERSATIONS
 from answerback.queue.leases import extending, fenced, releasing_unconfirmed
@@ -14,27 +10,29 @@ from answerback.webhooks.model import ClaimedDelivery, DeliveryState, Reported
 from answerback.webhooks.order import IS_FOLLOWED, RELEASE_NEXT
 
 REPORT = ending_attempt(
-    deliveries,
-    fenced(deliveries, DeliveryState.SENDING),
-    state=bindparam("new_state"),
-    run_at=bindparam("due_at"),
-    unreached_at=bindparam("new_unreached_at"),
-    attempt=deliveries.c.attempt - bindparam("given_back"),
-    # A delivered one keeps its time, however a resend of it ends.
-    delivered_at=func.coalesce(bound(deliveries.c.delivered_at, "new_delivered_at"), deliveries.c.delivered_at),
+    "deliveries",
+    fenced("deliveries", DeliveryState.SENDING),
+    {
+        "state": ":new_state",
+        "run_at": ":due_at",
+        "unreached_at": ":new_unreached_at",
+        "attempt": "deliveries.attempt - :given_back",
+        # A delivered one keeps its time, however a resend of it ends.
+        "delivered_at": "coalesce(:new_delivered_at, deliveries.delivered_at)",
+    },
+    "epoch bigint, new_state text, due_at bigint, new_unreached_at bigint, given_back integer, new_delivered_at bigint",
     look_for=IS_FOLLOWED,
 )
 RELEASE = ending_attempt(
-    deliveries,
-    fenced(deliveries, DeliveryState.SENDING),
-    state=DeliveryState.PENDING,
-    run_at=bindparam("due_at"),
-    attempt=deliveries.c.attempt - 1,
+    "deliveries",
+    fenced("deliveries", DeliveryState.SENDING),
+    {"state": f"'{DeliveryState.PENDING}'", "run_at": ":due_at", "attempt": "deliveries.attempt - 1"},
+    "epoch bigint, due_at bigint",
 )
 PLAN = BatchPlan((LOCK_CONVERSATIONS, REPORT, RELEASE_NEXT), "report")
-RELEASE_UNCONFIRMED = releasing_unconfirmed(deliveries, DeliveryState.SENDING, DeliveryState.PENDING)
-EXTEND = extending(deliveries, DeliveryState.SENDING)
-ATTEMPTS_OF = attempts_of_row(deliveries)
+RELEASE_UNCONFIRMED = releasing_unconfirmed("deliveries", DeliveryState.SENDING, DeliveryState.PENDING)
+EXTEND = extending("deliveries", DeliveryState.SENDING)
+ATTEMPTS_OF = attempts_of_row("deliveries")
 
 
 def end_attempt(

@@ -1,45 +1,32 @@
 """Resending a delivery: the same body under the same id once more."""
 
-from typing import Any
-
-from sqlalchemy import Boolean, bindparam, case, literal_column, not_, select, update
-
-from answerback.database.operation import Operation, Rows, Statement, Transaction
-from answerback.database.tables import deliveries
+from answerback.database.operation import Operation, Transaction
+from answerback.database.statement import Rows, Statement
 from answerback.kernel.errors import Conflict, NotFound
 from answerback.webhooks.endpoints import ENDPOINT_DELETED
 from answerback.webhooks.model import DEADLINE_MS, DeliveryRecord, DeliveryState
 from answerback.webhooks.rows import RECORD_COLUMNS, delivery_records
 
-_own: Any = (deliveries.c.id == bindparam("row_id"), deliveries.c.tenant_id == bindparam("tenant_id"))
-
-RESENDING: dict[str, Any] = {
-    "state": DeliveryState.PENDING,
-    "conversation_id": case((deliveries.c.state == DeliveryState.PENDING, deliveries.c.conversation_id)),
-    "attempt": 0,
-    "run_at": bindparam("now"),
-    "unreached_at": None,
-    "deadline_at": bindparam("new_deadline_at"),
-}
+RESENDING = """
+    state = 'pending',
+    conversation_id = CASE WHEN state = 'pending' THEN conversation_id END,
+    attempt = 0,
+    run_at = :now,
+    unreached_at = NULL,
+    deadline_at = :new_deadline_at"""
 """What a resend writes: the schedule begins anew, outside its conversation's order if the delivery had settled."""
 
 FIND = Statement(
-    select(
-        deliveries.c.state,
-        (deliveries.c.body == b"").label("erased"),
-        ENDPOINT_DELETED.label("endpoint_deleted"),
-    ).where(*_own)
+    f"""
+    SELECT state, length(body) = 0 AS erased, {ENDPOINT_DELETED} AS endpoint_deleted
+    FROM deliveries WHERE id = :row_id AND tenant_id = :tenant_id"""
 )
 RESEND = Statement(
-    update(deliveries)
-    .where(
-        *_own,
-        literal_column("deliveries.state IN ('pending', 'delivered', 'dead')", Boolean),
-        deliveries.c.body != b"",
-        not_(ENDPOINT_DELETED),
-    )
-    .values(RESENDING)
-    .returning(*RECORD_COLUMNS)
+    f"""
+    UPDATE deliveries SET {RESENDING}
+    WHERE id = :row_id AND tenant_id = :tenant_id AND state IN ('pending', 'delivered', 'dead')
+    AND length(body) > 0 AND NOT {ENDPOINT_DELETED}
+    RETURNING {RECORD_COLUMNS}"""
 )
 
 

@@ -1,49 +1,22 @@
 """A delivery's row as its owner may see it."""
 
 from collections.abc import Sequence
-from typing import Any
 
-from sqlalchemy import case, func, literal_column, select
-
-from answerback.database.operation import Operation, Row, Transaction
-from answerback.database.sql import aliased, in_state
-from answerback.database.tables import OWED_STATES, deliveries, one_of
+from answerback.database.operation import Operation, Transaction
+from answerback.database.statement import Row
 from answerback.queue.attempts import attempts_of
 from answerback.queue.states import state_of
 from answerback.webhooks.model import DeliveryRecord, DeliveryState
 from answerback.webhooks.next_attempts import next_attempts
+from answerback.webhooks.order import head_of
 
-_ahead = aliased(deliveries, "ahead")
-_head: Any = (
-    select(_ahead.c.job_id)
-    .where(
-        _ahead.c.conversation_id == deliveries.c.conversation_id,
-        _ahead.c.conversation_id.is_not(None),
-        _ahead.c.destination == deliveries.c.destination,
-        literal_column(one_of(OWED_STATES, "ahead")),
-    )
-    .correlate(deliveries)
-    .scalar_subquery()
-)
-
-RECORD_COLUMNS: tuple[Any, ...] = (
-    deliveries.c.id,
-    deliveries.c.job_id,
-    deliveries.c.endpoint_id,
-    deliveries.c.tenant_id,
-    deliveries.c.origin,
-    deliveries.c.url,
-    deliveries.c.state,
-    deliveries.c.attempt,
-    deliveries.c.run_at,
-    deliveries.c.unreached_at,
-    deliveries.c.delivered_at,
-    deliveries.c.attempts,
-    deliveries.c.attempts_made,
-    case((in_state(deliveries, DeliveryState.HELD), _head)).label("held_by"),
-    # By its length: a long body is not read for that.
-    (func.length(deliveries.c.body) == literal_column("0")).label("erased"),
-)
+# Whether it is erased by the body's length: a long body is not read for that.
+SHORT_COLUMNS = f"""
+    id, job_id, endpoint_id, tenant_id, origin, url, state, attempt, run_at, unreached_at, delivered_at, attempts_made,
+    CASE WHEN state = 'held' THEN ({head_of("deliveries.conversation_id", "deliveries.destination")}) END AS held_by,
+    length(body) = 0 AS erased"""
+"""All but the attempts, which lists do not read."""
+RECORD_COLUMNS = f"{SHORT_COLUMNS}, attempts"
 
 
 def delivery_records(tx: Transaction, rows: Sequence[Row]) -> Operation[list[DeliveryRecord]]:

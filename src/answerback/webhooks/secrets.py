@@ -10,12 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from sqlalchemy import bindparam, delete, insert, or_, select, text, update
-
-from answerback.database.operation import Database, Operation, Statement, Transaction
-from answerback.database.sql import parameters
-from answerback.database.tables import signing_secrets as table
-from answerback.database.tables import webhook_endpoints
+from answerback.database.operation import Database, Operation, Transaction
+from answerback.database.sql import inserting
+from answerback.database.statement import Statement
 from answerback.kernel.errors import Conflict, NotFound
 from answerback.kernel.signature import new_secret
 from answerback.webhooks.model import ENDPOINT
@@ -28,33 +25,19 @@ MAX_LIVE = 8
 
 # Two processes that need an owner's first secret at once make one: the second waits, and finds that of the first. The
 # lock conflicts with itself and with writers, not with readers.
-LOCK = Statement(text("LOCK TABLE signing_secrets IN SHARE ROW EXCLUSIVE MODE"), only_locks=True)
+LOCK = Statement("LOCK TABLE signing_secrets IN SHARE ROW EXCLUSIVE MODE", only_locks=True)
+_IS_LIVE = "(expires_at IS NULL OR expires_at > :now)"
 LIVE = Statement(
-    select(table.c.value, table.c.created_at, table.c.expires_at)
-    .where(
-        table.c.owner == bindparam("owner"),
-        or_(table.c.expires_at.is_(None), table.c.expires_at > bindparam("now")),
-    )
-    .order_by(table.c.id.desc())
-    .limit(MAX_LIVE)
+    f"""
+    SELECT value, created_at, expires_at FROM signing_secrets WHERE owner = :owner AND {_IS_LIVE}
+    ORDER BY id DESC LIMIT {MAX_LIVE}"""
 )
-ALL_LIVE = Statement(
-    select(table.c.value).where(or_(table.c.expires_at.is_(None), table.c.expires_at > bindparam("now")))
-)
-RETIRE = Statement(
-    update(table)
-    .where(table.c.owner == bindparam("of"), table.c.expires_at.is_(None))
-    .values(expires_at=bindparam("retired_at"))
-)
-DELETE_ENDED = Statement(
-    delete(table).where(
-        table.c.owner == bindparam("owner"),
-        or_(table.c.expires_at <= bindparam("now"), table.c.value == bindparam("value")),
-    )
-)
-FORGET = Statement(delete(table).where(table.c.owner == bindparam("owner")))
-FIND_ENDPOINT = Statement(select(webhook_endpoints.c.id).where(webhook_endpoints.c.id == bindparam("owner")))
-INSERT = Statement(insert(table).values(parameters(table, "id", "expires_at")))
+ALL_LIVE = Statement(f"SELECT value FROM signing_secrets WHERE {_IS_LIVE}")
+RETIRE = Statement("UPDATE signing_secrets SET expires_at = :retired_at WHERE owner = :owner AND expires_at IS NULL")
+DELETE_ENDED = Statement("DELETE FROM signing_secrets WHERE owner = :owner AND (expires_at <= :now OR value = :value)")
+FORGET = Statement("DELETE FROM signing_secrets WHERE owner = :owner")
+FIND_ENDPOINT = Statement("SELECT id FROM webhook_endpoints WHERE id = :owner")
+INSERT = Statement(inserting("signing_secrets", "owner", "value", "created_at"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +105,7 @@ def _require(owner: str) -> Operation[None]:
 
 
 def _replace(tx: Transaction, owner: str, value: str) -> Operation[list[SigningSecret]]:
-    yield RETIRE(of=owner, retired_at=tx.now + OVERLAP_MS)
+    yield RETIRE(owner=owner, retired_at=tx.now + OVERLAP_MS)
     # A configured secret may be one that was replaced before; it must not sign twice.
     yield DELETE_ENDED(owner=owner, now=tx.now, value=value)
     yield INSERT(owner=owner, value=value, created_at=tx.wall)

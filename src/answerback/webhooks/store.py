@@ -3,10 +3,8 @@ StorageUnavailable when the database cannot serve it now."""
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
-from sqlalchemy import bindparam, select
-
-from answerback.database.operation import Database, Operation, Statement, Transaction
-from answerback.database.tables import deliveries
+from answerback.database.operation import Database, Operation, Transaction
+from answerback.database.statement import Statement
 from answerback.kernel.shares import Shares
 from answerback.queue.attempts import Report, reported
 from answerback.queue.fifo import release_orphans
@@ -30,7 +28,7 @@ from answerback.webhooks.model import (
 from answerback.webhooks.receivers import Receiver, receivers
 from answerback.webhooks.rows import RECORD_COLUMNS, delivery_records
 
-OF_JOB = Statement(select(*RECORD_COLUMNS).where(deliveries.c.job_id == bindparam("job_id")).order_by(deliveries.c.id))
+OF_JOB = Statement(f"SELECT {RECORD_COLUMNS} FROM deliveries WHERE job_id = :job_id ORDER BY id")
 
 
 def deliveries_of(tx: Transaction, job_id: str) -> Operation[tuple[DeliveryRecord, ...]]:

@@ -9,8 +9,8 @@ behind hundreds of origins that take nothing now stands one that does.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from answerback.database.operation import Operation, Row, Statement
-from answerback.database.tables import deliveries
+from answerback.database.operation import Operation
+from answerback.database.statement import Row
 from answerback.queue.loose_scan import in_turn, loose_scan
 from answerback.webhooks.model import DeliveryState, OriginKey, Round
 
@@ -20,10 +20,8 @@ START = OriginKey("", "")
 
 _COLUMNS = ("tenant_id", "origin", "run_at", "created_at", "unreached_at")
 """Of each origin's delivery due first."""
-WALK = in_turn(deliveries, DeliveryState.PENDING, "tenant_id", "origin", "run_at", _COLUMNS, WALK_LENGTH)
-ROUND: Statement = loose_scan(
-    deliveries, DeliveryState.PENDING, ("tenant_id", "origin"), "run_at", _COLUMNS, WALK_LENGTH
-)
+WALK = in_turn("deliveries", DeliveryState.PENDING, "tenant_id", "origin", "run_at", _COLUMNS, WALK_LENGTH)
+ROUND = loose_scan("deliveries", DeliveryState.PENDING, ("tenant_id", "origin"), "run_at", _COLUMNS, WALK_LENGTH)
 
 
 @dataclass(frozen=True, slots=True)

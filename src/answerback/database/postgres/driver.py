@@ -1,30 +1,23 @@
-"""Sending an operation's statements to PostgreSQL: each compiled once, a batch in one round trip."""
+"""Sending an operation's statements to PostgreSQL: each made into SQL once, a batch in one round trip."""
 
 from collections.abc import Mapping, Sequence
 from operator import attrgetter, itemgetter
 from typing import Any, TypeVar
 
-from sqlalchemy import Integer, Select, Update, bindparam
-from sqlalchemy.dialects.postgresql import asyncpg
-from sqlalchemy.sql import ClauseElement
-from sqlalchemy.sql.dml import UpdateBase
-
-from answerback.database.compiled import Compiled
-from answerback.database.operation import Operation, Parameters, Query, Rows, Statement
-from answerback.database.postgres.at_once import ORDINAL, at_once
+from answerback.database.operation import Operation
+from answerback.database.postgres.texts import ORDINAL, numbered, of_group, plain
+from answerback.database.statement import Parameters, Prepared, Query, Rows, Statement
 
 T = TypeVar("T")
-
-DIALECT = asyncpg.dialect()  # type: ignore[no-untyped-call]
 
 
 class Driver:
     """Runs operations on a connection that is in a transaction."""
 
     def __init__(self) -> None:
-        self._plain: dict[Statement, Compiled] = {}
-        self._numbered: dict[Statement, Compiled | None] = {}
-        self._at_once: dict[Statement, Compiled] = {}
+        self._plain: dict[Statement, Prepared] = {}
+        self._numbered: dict[Statement, Prepared | None] = {}
+        self._of_group: dict[Statement, Prepared] = {}
 
     async def run(self, connection: Any, operation: Operation[T]) -> T:
         try:
@@ -37,45 +30,30 @@ class Driver:
     async def _execute(self, connection: Any, query: Query) -> Rows:
         statement, parameters = query.statement, query.parameters
         if isinstance(parameters, Mapping):
-            sql = self._sql(statement)
-            rows = await connection.fetch(sql.text, *sql.arguments(parameters))
-            return statement.named(rows)
+            if (sql := self._plain.get(statement)) is None:
+                sql = self._plain[statement] = plain(statement)
+            return _named(sql, await connection.fetch(sql.text, *sql.arguments(parameters)))
         if statement.key and len(parameters) > 1 and _differ(parameters, statement.key):
-            return await self._execute_at_once(connection, statement, parameters)
-        numbered = self._numbered_sql(statement) if query.numbered else None
-        if numbered is None:
-            sql = self._sql(statement)
+            return await self._execute_group(connection, statement, parameters)
+        if statement not in self._numbered:
+            self._numbered[statement] = numbered(statement)
+        if not query.numbered or (each := self._numbered[statement]) is None:
+            sql = self._plain.setdefault(statement, plain(statement))
             await connection.executemany(sql.text, [sql.arguments(each) for each in parameters])
             return ()
-        sets = [numbered.arguments({**each, ORDINAL: index}) for index, each in enumerate(parameters)]
-        return _by_ordinal(statement, await connection.fetchmany(numbered.text, sets))
+        sets = [each.arguments({**given, ORDINAL: index}) for index, given in enumerate(parameters)]
+        return _by_ordinal(each, await connection.fetchmany(each.text, sets))
 
-    async def _execute_at_once(self, connection: Any, statement: Statement, parameters: Sequence[Parameters]) -> Rows:
-        sql = self._at_once_sql(statement)
-        arrays: dict[str, Any] = {name: [each[name] for each in parameters] for name in parameters[0]}
+    async def _execute_group(self, connection: Any, statement: Statement, parameters: Sequence[Parameters]) -> Rows:
+        if (sql := self._of_group.get(statement)) is None:
+            sql = self._of_group[statement] = of_group(statement)
+        arrays: dict[str, Any] = {name: [each[name] for each in parameters] for name in statement.given}
         arrays[ORDINAL] = range(len(parameters))
         found = await connection.fetch(sql.text, *sql.arguments(arrays))
-        if isinstance(statement.postgresql, Update):
-            return _by_ordinal(statement, found)
-        return _by_names(statement, parameters, found)
-
-    def _at_once_sql(self, statement: Statement) -> Compiled:
-        if (known := self._at_once.get(statement)) is None:
-            known = self._at_once[statement] = Compiled(at_once(statement.postgresql, DIALECT), DIALECT)
-        return known
-
-    def _sql(self, statement: Statement) -> Compiled:
-        if (known := self._plain.get(statement)) is None:
-            known = self._plain[statement] = Compiled(statement.postgresql, DIALECT)
-        return known
-
-    def _numbered_sql(self, statement: Statement) -> Compiled | None:
-        """The statement with one more column, the index of the parameters that a row belongs to. None if it returns
-        nothing."""
-        if statement not in self._numbered:
-            numbered = None if statement.only_locks else _with_ordinal(statement.postgresql)
-            self._numbered[statement] = None if numbered is None else Compiled(numbered, DIALECT)
-        return self._numbered[statement]
+        if not found:
+            return ()
+        *_, last = found[0].keys()
+        return _by_ordinal(sql, found) if last == ORDINAL else _by_names(statement, parameters, _named(sql, found))
 
 
 def _differ(parameters: Sequence[Parameters], key: tuple[str, ...]) -> bool:
@@ -84,23 +62,21 @@ def _differ(parameters: Sequence[Parameters], key: tuple[str, ...]) -> bool:
     return len(set(map(tuple, keys))) == len(keys)
 
 
-def _by_ordinal(statement: Statement, found: Sequence[Any]) -> Rows:
+def _named(sql: Prepared, found: Sequence[Any]) -> Rows:
+    return sql.named(found[0].keys(), found) if found else ()
+
+
+def _by_ordinal(sql: Prepared, found: Sequence[Any]) -> Rows:
     """The ordinal is the last column."""
-    return list(zip([row[-1] for row in found], statement.named([row[:-1] for row in found]), strict=True))
+    if not found:
+        return ()
+    rows = sql.named(list(found[0].keys())[:-1], [row[:-1] for row in found])
+    return list(zip([row[-1] for row in found], rows, strict=True))
 
 
-def _by_names(statement: Statement, parameters: Sequence[Parameters], found: Sequence[Any]) -> Rows:
+def _by_names(statement: Statement, parameters: Sequence[Parameters], rows: Rows) -> Rows:
     """Of an INSERT, whose rows show for which parameters each is."""
     names = ("id",) if "id" in parameters[0] else statement.key
     ordinals = {given: index for index, given in enumerate(map(itemgetter(*names), parameters))}
     shown = attrgetter(*names)
-    return [(ordinals[shown(row)], row) for row in statement.named(found)]
-
-
-def _with_ordinal(clause: ClauseElement) -> ClauseElement | None:
-    ordinal = bindparam(ORDINAL, type_=Integer).label(ORDINAL)
-    if isinstance(clause, Select):
-        return clause.add_columns(ordinal)
-    if isinstance(clause, UpdateBase) and clause._returning:
-        return clause.returning(ordinal)
-    return None
+    return [(ordinals[shown(row)], row) for row in rows]

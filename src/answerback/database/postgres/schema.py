@@ -1,7 +1,7 @@
-"""Bringing a PostgreSQL database to the current schema: Alembic writes the SQL, asyncpg runs it.
+"""Bringing a PostgreSQL database to the current schema.
 
-Each migration is a transaction of its own, which waits only briefly for a lock, so that no queue forms behind it;
-indexes on tables that exist are built outside of it, CONCURRENTLY. Processes that start together migrate one at a time.
+Each migration is a transaction of its own, which waits only briefly for a lock, so that no queue forms behind it.
+Processes that start together migrate one at a time.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ from typing import Any
 import asyncpg
 
 from answerback.database import revision
+from answerback.database.dialect import Dialect
 from answerback.database.postgres.connections import CONNECT_SECONDS, connected
 from answerback.kernel.errors import StorageUnavailable
 
@@ -31,10 +32,10 @@ async def require_current(connection: Any, dsn: str) -> None:
     encoding = await connection.fetchval("SHOW server_encoding", timeout=CONNECT_SECONDS)
     if encoding != "UTF8":
         raise StorageUnavailable(f"the database's encoding is {encoding}; make one with ENCODING 'UTF8'")
-    found = await _known_revision(connection)
+    found = await _revision(connection)
     if found is None:
         await migrate(dsn)
-    elif found != revision.HEAD:
+    elif _missing(found):
         raise StorageUnavailable(
             f"the database has the schema {found}, and this version needs {revision.HEAD}: run 'answerback migrate'"
         )
@@ -61,7 +62,6 @@ async def _locked(holder: Any) -> bool:
     """
     await holder.execute("BEGIN")
     if await holder.fetchval(f"SELECT pg_try_advisory_xact_lock({MIGRATION_LOCK})"):
-        # A plain statement after the prepared one also releases its snapshot, which CONCURRENTLY would wait for.
         await holder.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
         return True
     await holder.execute("ROLLBACK")
@@ -81,28 +81,23 @@ async def _apply_with_retries(connection: Any) -> None:
 
 
 async def _apply(connection: Any) -> None:
-    found = await _known_revision(connection)
-    if found == revision.HEAD:
-        return
-    from answerback.database.schema import postgres_since
-
-    for statement in await asyncio.to_thread(postgres_since, found):
-        if statement == "BEGIN;":
-            statement = f"BEGIN; SET LOCAL lock_timeout = '{LOCK_SECONDS}s'; SET LOCAL statement_timeout = 0"
-        await connection.execute(statement)
+    for statements in _missing(await _revision(connection)):
+        await connection.execute(f"BEGIN; SET LOCAL lock_timeout = '{LOCK_SECONDS}s'; SET LOCAL statement_timeout = 0")
+        for statement in statements:
+            await connection.execute(statement)
+        await connection.execute("COMMIT")
 
 
-async def _known_revision(connection: Any) -> str | None:
-    """The schema's revision, None in an empty database. Raises StorageUnavailable for one of another version."""
-    if await connection.fetchval("SELECT to_regclass('alembic_version')", timeout=CONNECT_SECONDS) is None:
-        return None
-    found: str | None = await connection.fetchval("SELECT version_num FROM alembic_version", timeout=CONNECT_SECONDS)
-    if found == revision.HEAD:
-        return found
-    from answerback.database.schema import require_known
-
+def _missing(found: str | None) -> list[list[str]]:
     try:
-        require_known(found)
+        return revision.migrations_since(found, Dialect.POSTGRESQL)
     except revision.MigrationError as error:
         raise StorageUnavailable(f"cannot use the database: {error}") from error
+
+
+async def _revision(connection: Any) -> str | None:
+    """The schema's revision, None in an empty database."""
+    if await connection.fetchval("SELECT to_regclass('alembic_version')", timeout=CONNECT_SECONDS) is None:
+        return None
+    found: str = await connection.fetchval("SELECT version_num FROM alembic_version", timeout=CONNECT_SECONDS)
     return found
