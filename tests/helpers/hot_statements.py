@@ -29,7 +29,9 @@ from answerback.overview import store as overview
 from answerback.queue import fifo
 from answerback.responses import conversation_store as log
 from answerback.responses import entry_store as entries
+from answerback.responses import erasure_store as erasing_responses
 from answerback.responses import reference_store as references
+from answerback.responses import store as responses
 from answerback.webhooks import bulk_resend, listed, notify, order, receiver_rows, walk
 from answerback.webhooks import claim as claiming
 from answerback.webhooks import depth as deliveries_depth
@@ -126,6 +128,13 @@ CONVERSATIONS: dict[str, Statement] = {
     "ERASED_THROUGH": conversations.ERASED_THROUGH,
     "ERASE_THROUGH": conversations.ERASE_THROUGH,
     "ERASE_ITEMS": conversations.ERASE_ITEMS,
+    "FIND_RESPONSE": responses.FIND,
+    "MANY_RESPONSES": responses.MANY,
+    "SIZES_OF_RESPONSES": responses.SIZES,
+    "ERASE_RESPONSE": erasing_responses.ERASE,
+    "DISCARD_RESPONSE": erasing_responses.DISCARD,
+    "RELEASE_KEY_OF_RESPONSE": erasing_responses.RELEASE_KEY,
+    "ERASE_UNSTORED": erasing_responses.ERASE_UNSTORED,
     "FIND_IN_LOG": log.FIND,
     "CHANGE_CONVERSATION": log.CHANGE,
     "EXTEND_CONVERSATION": log.EXTEND,

@@ -8,6 +8,7 @@ from answerback.database.operation import BatchPlan, Database, Operation
 from answerback.database.statement import Row, Statement
 from answerback.jobs.kind import ENDED, Claimed, JobState
 from answerback.jobs.moves import JobMoves
+from answerback.jobs.rows import OWN
 from answerback.queue.leases import fenced
 
 MOST_GROUPS = 64
@@ -32,7 +33,7 @@ FORGIVE = Statement(
     WHERE {fenced("jobs", JobState.RUNNING)} AND lease_losses > 0""",
     by=("row_id",),
 )
-LOOK = Statement("SELECT state, claimed_at FROM jobs WHERE id = :row_id AND tenant_id = :tenant_id AND kind = :kind")
+LOOK = Statement(f"SELECT state, claimed_at FROM jobs WHERE id = :row_id AND {OWN}")
 ALL = Statement("SELECT seq, data FROM job_events WHERE job_id = :row_id ORDER BY seq")
 AFTER = Statement(
     f"SELECT seq, data FROM job_events WHERE job_id = :row_id AND seq > :after ORDER BY seq LIMIT {MOST_GROUPS}"

@@ -16,6 +16,11 @@ from answerback.queue.attempts import attempts_of
 from answerback.queue.states import state_of
 from answerback.webhooks.model import DeliveryRecord
 
+OF_KIND = "coalesce(kind, '') = :kind"
+OWN = f"tenant_id || '' = :tenant_id AND {OF_KIND}"
+"""Whether a job that is looked for by its id is the tenant's, and of the kind. Not by the columns themselves: among all
+of a tenant's jobs (`jobs_listed`) PostgreSQL would look for one by stale statistics, SQLite for several."""
+
 JOB_COLUMNS = "id, tenant_id, kind, args, conversation_id, position, callback_url, created_at, traceparent"
 
 

@@ -6,20 +6,21 @@ from answerback.database.sql import one_of
 from answerback.database.statement import Statement
 from answerback.jobs.events import DELETE as DELETE_EVENTS
 from answerback.jobs.kind import ENDED, JobState
+from answerback.jobs.rows import OF_KIND, OWN
 from answerback.responses.stored import ERASED, KIND, encode
 
-OWN = "tenant_id = :tenant_id AND kind = :kind"
-"""The kind is bound: of a literal, PostgreSQL's statistics of an earlier hour may say that there are none."""
+_HAS_ENDED = "coalesce(finished_at, 0) > 0"
+"""As `OWN`."""
 ERASE = Statement(
     f"""
     UPDATE jobs SET args = :erased, result = NULL
-    WHERE id = :row_id AND {OWN} AND finished_at IS NOT NULL AND args <> :erased
+    WHERE id = :row_id AND {OWN} AND {_HAS_ENDED} AND args <> :erased
     RETURNING id"""
 )
 DISCARD = Statement(
     f"""
     UPDATE jobs SET args = :erased, result = NULL, idempotency_key = NULL
-    WHERE id = :row_id AND {OWN} AND finished_at IS NOT NULL AND (state <> '{JobState.COMPLETED}' OR :unstored)
+    WHERE id = :row_id AND {OWN} AND {_HAS_ENDED} AND (state <> '{JobState.COMPLETED}' OR :unstored)
     RETURNING id"""
 )
 RELEASE_KEY = Statement(
@@ -34,7 +35,7 @@ BATCH = 50
 def _erase_unstored(dialect: Dialect) -> str:
     # By states, not by `finished_at`, which has an index of its own that holds all jobs.
     transient = f"""
-        SELECT id FROM jobs WHERE erase_at <= :now AND kind = :kind AND {one_of(sorted(ENDED), "jobs")}
+        SELECT id FROM jobs WHERE erase_at <= :now AND {OF_KIND} AND {one_of(sorted(ENDED), "jobs")}
         ORDER BY erase_at LIMIT {BATCH} {dialect.locking("FOR UPDATE SKIP LOCKED")}"""
     return f"""
     UPDATE jobs SET args = :erased, result = NULL, idempotency_key = NULL, erase_at = NULL

@@ -8,7 +8,7 @@ from answerback.database.statement import Row, Statement
 from answerback.http.openai_errors import InvalidParameter
 from answerback.jobs.events import READING, Emitted, emitted
 from answerback.jobs.kind import ENDED, JobState, Unreadable
-from answerback.jobs.rows import failure_of
+from answerback.jobs.rows import OWN, failure_of
 from answerback.kernel.errors import NotFound
 from answerback.responses import erasure_store as erasure
 from answerback.responses import ids
@@ -19,13 +19,13 @@ from answerback.responses.stored import ERASED, KIND, STATUSES, Place, StoredRes
 MOST_CHARACTERS = 32 * 1024 * 1024
 """Of all that stands before an input. It is held in memory for each request."""
 _COLUMNS = "id, state, args, result, error, created_at, finished_at, conversation_id, position"
-FIND = Statement(f"SELECT {_COLUMNS} FROM jobs WHERE id = :row_id AND {erasure.OWN}")
+FIND = Statement(f"SELECT {_COLUMNS} FROM jobs WHERE id = :row_id AND {OWN}")
 EMITTED_PLAN = BatchPlan((*READING, FIND), "read_response_events")
-MANY = Statement(lambda dialect: f"SELECT {_COLUMNS} FROM jobs WHERE {erasure.OWN} AND {dialect.among('id')}")
+MANY = Statement(lambda dialect: f"SELECT {_COLUMNS} FROM jobs WHERE {OWN} AND {dialect.among('id')}")
 SIZES = Statement(
     lambda dialect: (
         f"""
-    SELECT id, length(args) + length(result) AS size FROM jobs WHERE {erasure.OWN} AND {dialect.among("id")}"""
+    SELECT id, length(args) + length(result) AS size FROM jobs WHERE {OWN} AND {dialect.among("id")}"""
     )
 )
 
