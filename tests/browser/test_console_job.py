@@ -1,10 +1,11 @@
 """A job's timeline, and what can be done from it."""
 
+import asyncio
 from collections.abc import Sequence
 
 import pytest
-from browsing import Visitor
-from storefront import Shop
+from browsing import Browser, Visitor
+from storefront import KEY, Shop, shop
 
 from answerback.testing import behaviours, replies
 
@@ -142,6 +143,21 @@ async def test_a_try_before_its_turn_in_the_schedule_is_said_to_cost_no_attempt(
     calls = [text.split(":")[0] for text in await page.locator(".attempts > li").all_inner_texts()]
     free = "Tried, costs no attempt"
     assert calls == ["Attempt 1", free, "Attempt 2", free]
+
+
+async def test_a_wait_names_the_quota_that_was_used_up(browser: Browser) -> None:
+    async with shop(UPSTREAM_CONCURRENCY="2") as running, browser.visit(running.service.url, KEY) as visitor:
+        answered = asyncio.Event()
+        running.llm.on("Take your time.", replies.hang(answered, replies.say("Done.")))
+        # Two are asked, four wait within their attempts: the last ones are put off.
+        jobs = [await running.say("Take your time.", stateless=True) for _ in range(8)]
+        await running.service.until_logged("waits_for_its_turn", 2)
+        answered.set()
+        await running.receiver.wait_for(lambda came: len(came) == len(jobs), 20)
+
+        await visitor.open(f"/console/jobs/{jobs[-1]}")
+
+        await visitor.sees("For the provider: all 2 calls that 127.0.0.1 is asked at once are under way, put off")
 
 
 @pytest.mark.parametrize(("put_off", "cause"), [(0, "For a free worker."), (2, "For the provider, which rested")])

@@ -188,6 +188,17 @@ async def test_a_call_that_found_no_slot_is_made_later_and_leaves_no_attempt(des
     assert desk.journal.events == ["waits_for_its_turn"]
 
 
+async def test_an_attempt_says_what_it_was_put_off_for(desk: Desk) -> None:
+    await accept(desk.stores)
+    kind = Scripted(NO_SLOT, refusal(retryable=True), DONE)
+    for _ in range(3):
+        record = await desk.attempt(kind)
+        desk.clock.advance(600)
+
+    put_off_for = [each.put_off_for for each in record.attempts]
+    assert put_off_for == [{"code": "upstream_rate_limited", "message": "busy"}, None]
+
+
 async def test_a_final_failure_ends_the_job(desk: Desk) -> None:
     await accept(desk.stores)
 

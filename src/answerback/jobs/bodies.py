@@ -89,6 +89,9 @@ class JobAttempt(AttemptBody):
         "up; null where the attempt before it is not kept.",
         examples=[0],
     )
+    put_off_for: ErrorBody | None = Field(
+        None, description="Why it was put off last: which quota was used up, or for what the provider rested."
+    )
 
 
 class JobDetails(JobBody):

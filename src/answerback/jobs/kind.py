@@ -124,7 +124,8 @@ class Claimed(Generic[ArgsOrNone]):
     """A job under this process's lease. `attempt` is 1-based; every write must bring `epoch`.
 
     `claimed_at`, `due_at` and `deadline_at` are epoch milliseconds of the scheduling clock, which no step of the wall
-    clock moves; `at` is the wall clock's at the claim. The conversation was erased through position `erased_through`, 0
+    clock moves; `at` is the wall clock's at the claim. `put_off_for` is the code and the message of why the job was put
+    off last, if it was since its last attempt. The conversation was erased through position `erased_through`, 0
     if never; what it remembers begins at position `window_from`.
     """
 
@@ -137,6 +138,7 @@ class Claimed(Generic[ArgsOrNone]):
     deadline_at: int
     erased_through: int = 0
     window_from: int = 0
+    put_off_for: Mapping[str, str] | None = None
 
     @property
     def id(self) -> str:

@@ -72,5 +72,5 @@ def _due_again(tx: Transaction, claim: Claimed[Any], until: Retry | Snooze, *, g
         "epoch": claim.epoch,
         "due_at": tx.now + int(until.delay * 1000),
         "given_back": int(given_back),
-        "new_error": error_of(until.failure),
+        "new_error": error_of(until.failure, unasked=isinstance(until, Snooze)),
     }

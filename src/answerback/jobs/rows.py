@@ -29,12 +29,14 @@ def _of_conversation(column: str) -> str:
 
 
 CLAIMED_COLUMNS = (
-    f"{JOB_COLUMNS}, lease_epoch, attempt, run_at, deadline_at, "
+    f"{JOB_COLUMNS}, lease_epoch, attempt, run_at, deadline_at, error, "
     f"{_of_conversation('erased_through')}, {_of_conversation('window_from')}"
 )
 _STATUS_COLUMNS = "state, attempt, lease_losses, run_at, deadline_at, finished_at, error, retry_of, key_id, claimed_at"
 RECORD_COLUMNS = f"{JOB_COLUMNS}, {_STATUS_COLUMNS}, result, attempts, attempts_made"
 
+UNASKED = "unasked"
+"""Of a stored failure: the LLM was not asked, and no attempt made."""
 LISTED_RESULT_CHARACTERS = 4_096
 """Of longer results lists read the beginning, which holds what they show: a page of whole ones would take hundreds of
 megabytes."""
@@ -82,7 +84,13 @@ def claimed_of(row: Row, kinds: Registry, tx: Transaction) -> Claimed[Any] | Non
         deadline_at=row.deadline_at,
         erased_through=row.erased_through or 0,
         window_from=row.window_from or 0,
+        put_off_for=None if row.error is None else _put_off_for(row.error),
     )
+
+
+def _put_off_for(error: str) -> dict[str, str] | None:
+    stored = json.loads(error)
+    return {"code": stored["code"], "message": stored["message"]} if stored.get(UNASKED) else None
 
 
 def beginning_of(result: str) -> Json:
@@ -130,11 +138,12 @@ def record_of(
     )
 
 
-def error_of(failure: Failure | None) -> str | None:
-    """A failure as stored."""
+def error_of(failure: Failure | None, *, unasked: bool = False) -> str | None:
+    """A failure as stored; `unasked`: the LLM was not asked."""
     if failure is None:
         return None
     waited_for = {"status": failure.status, "retry_after": failure.retry_after, "final": failure.final}
+    waited_for |= {UNASKED: unasked}
     return json.dumps({**failure_json(failure), **{name: value for name, value in waited_for.items() if value}})
 
 

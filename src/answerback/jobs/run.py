@@ -120,15 +120,15 @@ class Runner:
         match outcome:
             case Completed(result=result, window_from=window_from, usage=usage):
                 end = End.completed(result, window_from, usage)
-                return await self._finish(claim, end, Report("answered", duration_ms=duration_ms))
+                return await self._finish(claim, end, _report("answered", claim, duration_ms))
             case Failed(failure=failure):
                 end = End(JobState.FAILED, failure=failure)
-                return await self._finish(claim, end, _failure_report("failed", outcome, duration_ms))
+                return await self._finish(claim, end, _report("failed", claim, duration_ms, outcome))
             case Awaiting(timeout=seconds):
-                taken = Report("handed_over", duration_ms=duration_ms)
+                taken = _report("handed_over", claim, duration_ms)
                 return await self._persist(claim, taken, lambda: self._store.hand_over(claim, seconds, taken))
             case Retry():
-                report = _failure_report("retry", outcome, duration_ms)
+                report = _report("retry", claim, duration_ms, outcome)
                 kept = await self._persist(claim, report, lambda: self._store.put_off(claim, outcome, report))
                 self._notifier.wake(Topic.JOBS)  # The worker pool sleeps until the next due row; this may be it.
                 return kept
@@ -206,7 +206,10 @@ class Runner:
                 assert_never(outcome)
 
 
-def _failure_report(status: str, outcome: Failed | Retry, duration_ms: int) -> Report:
-    failure = outcome.failure
+def _report(status: str, claim: Claimed[Any], duration_ms: int, failed: Failed | Retry | None = None) -> Report:
+    put_off_for = claim.put_off_for
+    if failed is None:
+        return Report(status, duration_ms=duration_ms, put_off_for=put_off_for)
+    failure = failed.failure
     error = f"{failure.code}: {failure.message}"
-    return Report(status, error, outcome.http_status, duration_ms, remark=outcome.remark)
+    return Report(status, error, failed.http_status, duration_ms, remark=failed.remark, put_off_for=put_off_for)

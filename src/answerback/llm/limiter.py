@@ -168,7 +168,7 @@ class UpstreamLimiter:
         now = self._monotonic()
         if (pause := self._pauses.get(model)) is not None and now < pause.until:
             spacing = SPACING_AFTER_PAUSE if self._minute is None else self._minute.spacing(tenant_id)
-            words = "the upstream limits the rate of calls"
+            words = f"{self._name} limits the rate of calls"
             raise pause.reservations.refusal(words, tenant_id, pause.until, spacing, queued=queued)
         minute = self._minute
         if minute is None:
@@ -177,7 +177,7 @@ class UpstreamLimiter:
         if opens_at is None and queued:
             opens_at = self._reservations.turn(tenant_id, minute.spacing(tenant_id))
         if opens_at is not None:
-            words = f"all {self._per_minute} calls a minute that the provider is asked at most are used up"
+            words = f"all {self._per_minute} calls a minute that {self._name} is asked at most are used up"
             raise self._reservations.refusal(words, tenant_id, opens_at, minute.spacing(tenant_id), queued=queued)
 
     async def _wait(self, turns: Turns, tenant_id: str, patience: float, *, queued: bool) -> None:
@@ -188,7 +188,7 @@ class UpstreamLimiter:
                 pass
             else:
                 return
-        words = f"all {self._concurrency} calls that the provider is asked at once are under way"
+        words = f"all {self._concurrency} calls that {self._name} is asked at once are under way"
         spacing = CONCURRENCY_SPACING * (self._usual_seconds or FIRST_GUESS) / self._concurrency
         opens_at = self._monotonic() + spacing * max(1, turns.tenants)
         raise self._reserved_places.refusal(words, tenant_id, opens_at, spacing, queued=queued)

@@ -22,7 +22,8 @@ SNIPPET_BYTES = 1024
 @quickly_made
 @dataclass(frozen=True, slots=True)
 class Report:
-    """How an attempt went. `http_status` and `snippet` are None where no response came. `remark` is for operators."""
+    """How an attempt went. `http_status` and `snippet` are None where no response came. `remark` is for operators.
+    `put_off_for` is why it was put off before, unasked: a failure's code and message."""
 
     status: str
     error: str | None = None
@@ -30,6 +31,7 @@ class Report:
     duration_ms: int | None = None
     snippet: str | None = None
     remark: str | None = None
+    put_off_for: Mapping[str, str] | None = None
 
 
 RELEASED = Report("released")
@@ -55,6 +57,7 @@ class Attempt:
     duration_ms: int | None
     snippet: str | None
     remark: str | None = None
+    put_off_for: Mapping[str, str] | None = None
 
 
 def entry(report: Report, at: int) -> str:
@@ -71,7 +74,8 @@ def entry(report: Report, at: int) -> str:
         "snippet": snippet,
         "finished_at": at,
     }
-    return encoded(fields if report.remark is None else fields | {"remark": report.remark}).decode()
+    rare = {"remark": report.remark, "put_off_for": report.put_off_for}
+    return encoded(fields | {name: value for name, value in rare.items() if value is not None}).decode()
 
 
 def attempts_of(stored: str) -> tuple[Attempt, ...]:

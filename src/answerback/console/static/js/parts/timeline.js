@@ -45,28 +45,36 @@ function tries(job, behind) {
   let since = job.created_at;
   let last = null;
   for (const each of job.attempts) {
-    shown.push(waited(since, each.started_at, whatFor(last, behind, each.put_off, each.started_at)), tried(each));
+    shown.push(waited(since, each.started_at, last, each, behind), tried(each));
     since = each.finished_at;
     last = each;
   }
   const left = (job.attempts_made ?? 0) - job.attempts.length;
   if (left > 0) shown.splice(-1, 0, step("wait", `${left} more attempts, not kept`, null));
-  // What an unasked job was put off for is its error until it ends.
-  if (job.status === "running") shown.push(waited(since, job.claimed_at, whatFor(last, behind, last === null && job.error, job.claimed_at)));
+  if (job.status === "running") shown.push(waited(since, job.claimed_at, last, underWay(job, last), behind));
   return shown;
 }
 
-function waited(since, until, about) {
+/** Between the attempt `last`, null before the first one, and the `next`; a short wait that says nothing is not shown. */
+function waited(since, until, last, next, behind) {
   const seconds = (new Date(until) - new Date(since)) / 1000;
-  return seconds >= 0.1 ? step("wait", `Waited ${span(seconds)}`, null, about) : null;
+  if (seconds < 0.1 && !next.put_off) return null;
+  return step("wait", `Waited ${span(seconds)}`, null, whatFor(last, behind, next, until));
 }
 
-/** What was waited for after the attempt `last`; before the first one it is null. `putOff`: unasked. */
-function whatFor(last, behind, putOff, until) {
-  if (putOff || last?.http_status === 429) {
-    const cause = "For the provider, which rested or whose quota was used up";
-    const times = typeof putOff === "number" && putOff ? `, put off ${counted(putOff, "time")}` : null;
-    return line(cause, times, ", until ", time(until, "clock"), ".");
+/** The attempt under way, as far as waiting goes: what the job was put off for, unasked, is its error until it ends. */
+function underWay({ error }, last) {
+  const isOfLast = error && last?.error === `${error.code}: ${error.message}`;
+  return { put_off: null, put_off_for: isOfLast ? null : error };
+}
+
+function whatFor(last, behind, { put_off: times, put_off_for: quota }, until) {
+  if (times || quota || last?.http_status === 429) {
+    const cause = quota
+      ? ["For the provider: ", h("bdi", {}, quota.message)]
+      : "For the provider, which rested or whose quota was used up";
+    const often = times ? `, put off ${counted(times, "time")}` : null;
+    return line(cause, often, ", until ", time(until, "clock"), ".");
   }
   if (last === null) return line(behind ? ["Behind ", behind, " of its conversation."] : "For a free worker.");
   return line("For another try.");
