@@ -1,12 +1,14 @@
-"""Providers and benchmarks."""
+"""Providers, their routes and benchmarks."""
 
 import asyncio
+import re
+from pathlib import Path
 
 from browsing import Browser, Visitor
 from playwright.async_api import Route, expect
 from storefront import KEY, LONGEST_NAME, MODEL, OPERATOR, Shop, shop
 
-from answerback.testing import replies
+from answerback.testing import FakeLLM, replies
 
 OUTSIDE = """
 [...document.querySelectorAll(".measure *, .items p, .items bdi")]
@@ -133,8 +135,9 @@ async def test_a_rest_of_one_model_names_it(owner: Visitor) -> None:
 
     async def resting(route: Route) -> None:
         reply = await route.fetch()
-        items = [{**each, "rests": [rest]} for each in (await reply.json())["items"]]
-        await route.fulfill(response=reply, json={"items": items})
+        body = await reply.json()
+        items = [{**each, "rests": [rest]} for each in body["items"]]
+        await route.fulfill(response=reply, json={**body, "items": items})
 
     await owner.page.route("**/v1/providers", resting)
     page = await owner.open("/console/models")
@@ -143,6 +146,52 @@ async def test_a_rest_of_one_model_names_it(owner: Visitor) -> None:
     await row.get_by_text("Resting").wait_for()
     await row.get_by_text("openai/gpt-5-mini", exact=True).first.wait_for()
     await row.get_by_text("Upstream rate limited").wait_for()
+
+
+ROUTES = """
+default = "smart"
+[providers.local]
+base_url = "{local}"
+[providers.spare]
+base_url = "{spare}"
+[routes]
+quick = [{{provider = "local", model = "openai/gpt-5-mini"}}]
+smart = [{{provider = "spare", model = "large"}}, {{provider = "local", model = "openai/gpt-5-mini"}}]
+"""
+
+
+async def test_named_routes_say_what_is_asked_in_which_order_and_who_rests(browser: Browser, tmp_path: Path) -> None:
+    resting = replies.status(429, headers={"Retry-After": "600"})
+    async with FakeLLM(default=resting) as spare, FakeLLM() as local:
+        file = tmp_path / "routes.toml"
+        file.write_text(ROUTES.format(local=local.base_url, spare=spare.base_url))
+        async with (
+            shop(LLM_ROUTES_FILE=str(file), LLM_MODEL="") as running,
+            browser.visit(running.service.url, OPERATOR) as visitor,
+        ):
+            await running.request("POST", "/api/ask", {"question": "Who answers?"})
+
+            page = await visitor.open("/console/models")
+
+            rows = page.get_by_role("table", name="Routes").locator("tbody tr")
+            await rows.nth(1).wait_for()
+            smart, quick = await rows.all_inner_texts()
+            mini = r"\s+openai/gpt-5-mini\s+at local$"
+            assert re.match(r"smart\s+default\s+large\s+at spare\s+Resting\s+in .*" + mini, smart)
+            assert re.match("quick" + mini, quick)
+            assert await visitor.faults() == []
+
+
+async def test_a_tenant_is_shown_no_number_of_calls_of_all_tenants(visitor: Visitor, running: Shop) -> None:
+    await running.say("Do you ship to Norway?", key=visitor.key)
+    await running.receiver.wait_for(lambda came: len(came) > 0, 20)
+    page = await visitor.open("/console/models")
+
+    table = page.get_by_role("table", name="Providers")
+    await table.get_by_text("%", exact=False).first.wait_for()
+    heads = await table.get_by_role("columnheader").all_inner_texts()
+    assert "Calls" not in heads
+    await visitor.sees("those of all tenants together")
 
 
 async def test_a_misspelt_model_is_refused_before_others_are_measured(visitor: Visitor, running: Shop) -> None:

@@ -12,7 +12,7 @@ from answerback.kernel.telemetry import LLMCall
 from answerback.llm.health import AWAY_AFTER, Health
 from answerback.llm.model import ModelList
 from answerback.llm.observed import ObservedProvider
-from answerback.llm.standing import WINDOW_MS, Rest, Standing
+from answerback.llm.standing import WINDOW_MS, Rest, Standing, Step
 from answerback.testing.clock import FakeClock
 from builders import Journal
 
@@ -283,7 +283,12 @@ def test_who_rests_is_shown_until_the_rest_ends(health: Health, clock: FakeClock
 
 
 def test_providers_are_shown_in_the_order_of_the_routes_with_their_models(health: Health) -> None:
-    health.routed({"second": ["large", "small"], "third": ["tiny"]})
+    health.routed(
+        {
+            "default": [Step("second", "large"), Step("third", "tiny")],
+            "other": [Step("second", "small"), Step("second", "large")],
+        }
+    )
 
     assert [(each.name, each.models) for each in health.standings()] == [
         ("second", ("large", "small")),

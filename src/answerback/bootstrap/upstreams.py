@@ -16,6 +16,7 @@ from answerback.llm.openai_compatible import OpenAICompatible
 from answerback.llm.provider import Provider
 from answerback.llm.routes_file import ProviderEntry, RoutesFileError, load_routes
 from answerback.llm.routing import FallbackProvider, Route
+from answerback.llm.standing import Step
 from answerback.reviews.push import REVIEWS
 from answerback.settings import Settings
 
@@ -31,7 +32,7 @@ class Upstreams:
         self._settings = settings
         self._heavy = HeavyWork()
         self._entries: Mapping[str, ProviderEntry] = {THE_ONE: _entry(settings)}
-        self._routes: Mapping[str, Sequence[tuple[str, str]]] = {}
+        self._routes: Mapping[str, Sequence[Step]] = {}
         self.default_model = MODEL if settings.mock else settings.default_model
         if settings.llm_routes_file is not None and not settings.mock:
             if settings.llm_fallback_models:
@@ -39,12 +40,12 @@ class Upstreams:
             # The keys may stand in `.env` like the other settings; the environment wins.
             file = load_routes(settings.llm_routes_file, _environment())
             self._entries = file.providers
-            self._routes = {name: [(s.provider, s.model) for s in steps] for name, steps in file.routes.items()}
+            self._routes = {name: [Step(s.provider, s.model) for s in steps] for name, steps in file.routes.items()}
             self.default_model = settings.llm_model or file.default_route
         elif settings.llm_fallback_models:
             models = (self.default_model, *settings.llm_fallback_models)
-            self._routes = {self.default_model: [(THE_ONE, model) for model in models]}
-        routed = (model for steps in self._routes.values() for _, model in steps)
+            self._routes = {self.default_model: [Step(THE_ONE, model) for model in models]}
+        routed = (step.model for steps in self._routes.values() for step in steps)
         self.models = frozenset({self.default_model, *routed, REVIEWS})
 
     def provider(
@@ -57,21 +58,14 @@ class Upstreams:
             mock = MockProvider(self._settings.mock_delay_seconds)
             return ObservedProvider(mock, self.default_model, instruments, health)
         made = {name: self._one(name, entry, instruments, health, weights) for name, entry in self._entries.items()}
-        otherwise = next(iter(made.values()))
+        first, otherwise = next(iter(made.items()))
         if not self._routes:
             return otherwise
-        health.routed({made[of].name: models for of, models in self._asked().items()})
-        routes = {name: [Route(made[of], model) for of, model in steps] for name, steps in self._routes.items()}
-        default = routes.get(self.default_model) or [Route(otherwise, self.default_model)]
-        return FallbackProvider(routes, default, otherwise, instruments, tuple(made.values()), health)
-
-    def _asked(self) -> Mapping[str, Sequence[str]]:
-        """The models that routes ask each provider for, those of the default route first."""
-        asked: dict[str, dict[str, None]] = {}
-        default = self._routes.get(self.default_model, ())
-        for of, model in (*default, *(step for steps in self._routes.values() for step in steps)):
-            asked.setdefault(of, {})[model] = None
-        return {of: tuple(models) for of, models in asked.items()}
+        default = self._routes.get(self.default_model) or [Step(first, self.default_model)]
+        shown = {self.default_model: default, **self._routes}
+        health.routed({name: [Step(made[of].name, model) for of, model in steps] for name, steps in shown.items()})
+        routes = {name: _made(steps, made) for name, steps in self._routes.items()}
+        return FallbackProvider(routes, _made(default, made), otherwise, instruments, tuple(made.values()), health)
 
     def _one(
         self, name: str, entry: ProviderEntry, instruments: Instruments, health: Health, weights: Weights
@@ -93,6 +87,10 @@ class Upstreams:
             provider.name, instruments, per_minute, concurrency, health=health, slot_factor=factor, weights=weights
         )
         return LimitedProvider(observed, limiter, self.default_model)
+
+
+def _made(steps: Sequence[Step], made: Mapping[str, Provider]) -> Sequence[Route]:
+    return [Route(made[of], model) for of, model in steps]
 
 
 def _entry(settings: Settings) -> ProviderEntry:

@@ -3,12 +3,13 @@
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from answerback.kernel.clock import Clock
 from answerback.kernel.errors import ErrorCode
 from answerback.kernel.provider_error import ProviderError
 from answerback.kernel.telemetry import LLMCall
-from answerback.llm.standing import UNKNOWN, WINDOW_MS, Minute, Rest, Seen, Standing, Verdict, standing
+from answerback.llm.standing import UNKNOWN, WINDOW_MS, Minute, Rest, Seen, Standing, Step, Verdict, standing
 
 MINUTE_MS = 60_000
 
@@ -64,7 +65,8 @@ def _to_two_digits(value: int) -> int:
 
 
 class Health:
-    """Of each provider, in the order in which they were added. `others` is what other processes have seen.
+    """Of each provider, in the order in which they were added. `others` is what other processes have seen; `routes` are
+    those of the settings by their names, the default one first, each with its providers and models in their order.
 
     Times are kept on a clock that nobody sets, and move with the wall clock where they are shown: after a step back by
     a day what is over would be shown for a day.
@@ -75,13 +77,17 @@ class Health:
         self._boot = clock.now() - clock.since_boot()
         self._records: dict[str, _Record] = {}
         self.others: Sequence[Mapping[str, Seen]] = ()
+        self.routes: Mapping[str, Sequence[Step]] = {}
 
     def add(self, name: str) -> None:
         self._records.setdefault(name, _Record())
 
-    def routed(self, models: Mapping[str, Sequence[str]]) -> None:
-        """The models that routes ask each provider for; the providers are shown in this order from now on, others
-        behind them."""
+    def routed(self, routes: Mapping[str, Sequence[Step]]) -> None:
+        """Its providers are shown in the order of these routes from now on, others behind them."""
+        self.routes = routes
+        models: dict[str, dict[str, None]] = {}
+        for step in chain.from_iterable(routes.values()):
+            models.setdefault(step.provider, {})[step.model] = None
         first = {name: self._records.get(name, _Record()) for name in models}
         self._records = first | {name: each for name, each in self._records.items() if name not in first}
         for name, of_provider in models.items():

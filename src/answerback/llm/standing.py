@@ -22,6 +22,13 @@ class Minute(NamedTuple):
     answers: Mapping[int, int]
 
 
+class Step(NamedTuple):
+    """One of a route: the provider's name, and the model that it is asked for."""
+
+    provider: str
+    model: str
+
+
 @dataclass(frozen=True, slots=True)
 class Rest:
     """A provider is not asked for a model (None: for any) until then, in epoch milliseconds, or only where no other

@@ -1,7 +1,7 @@
 """How the providers do, over HTTP."""
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -25,23 +25,45 @@ class RestBody(BaseModel):
 
 
 class ProviderBody(ProviderStanding):
-    """A provider. `calls`, `failures` and `latency_ms_p50` (the median of answers, to two digits) are those of the
-    last 15 minutes, give or take one. `last_error` is shown to operators."""
+    """A provider. `failure_rate` and `latency_ms_p50` (the median of answers, to two digits) are those of the calls of
+    all tenants in the last 15 minutes, give or take one. How many those were, `calls` and `failures`, is shown to
+    operators, and so is `last_error`."""
 
     models: list[str] | None = Field(
         description="Those that routes ask it for, in their order; null: any.", examples=[["openai/gpt-oss-20b:free"]]
     )
     rests: list[RestBody] = Field(description="`resting_until` is when the last of them ends.")
-    calls: int = Field(examples=[120])
-    failures: int = Field(examples=[1])
+    failure_rate: float | None = Field(description="Of each call; null without one.", examples=[0.01])
+    calls: int | None = Field(examples=[None])
+    failures: int | None = Field(examples=[None])
     latency_ms_p50: int | None = Field(description="Null without an answer.", examples=[840])
     last_error: str | None = Field(examples=[None])
 
 
+class RouteStep(BaseModel):
+    """A provider, and the model that it is asked for."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    provider: str = Field(examples=["openrouter"])
+    model: str = Field(examples=["openai/gpt-oss-20b:free"])
+
+
+class RouteBody(BaseModel):
+    """A model's name that stands for several, asked in the order of the `steps` until one answers; `default`: also
+    where a request names no model."""
+
+    name: str = Field(examples=["smart"])
+    default: bool = Field(examples=[True])
+    steps: list[RouteStep]
+
+
 class ProviderList(BaseModel):
-    """In the order in which the default route asks them."""
+    """`items` are in the order in which the default route asks them. `routes` are those of the settings, the default
+    one first; none where one provider is asked for every model."""
 
     items: list[ProviderBody]
+    routes: list[RouteBody]
 
 
 def router(providers: ProviderReports, authenticator: Authenticator) -> APIRouter:
@@ -54,7 +76,9 @@ def router(providers: ProviderReports, authenticator: Authenticator) -> APIRoute
         some seconds late. It does not count against the rate."""
         caller = await authenticator.polling_caller(request)
         items = [_body(each, operator=caller.operator) for each in await providers.standings()]
-        return respond(200, ProviderList(items=items))
+        routed = enumerate(providers.health.routes.items())
+        named = [RouteBody(name=name, default=not place, steps=steps) for place, (name, steps) in routed]
+        return respond(200, ProviderList(items=items, routes=named))
 
     return routes
 
@@ -63,8 +87,9 @@ def _body(standing: Standing, *, operator: bool) -> ProviderBody:
     more = {
         "models": standing.models,
         "rests": [RestBody(model=each.model, until=each.until, reason=each.code.value) for each in standing.rests],
-        "calls": standing.calls,
-        "failures": standing.failures,
+        "failure_rate": round(standing.failures / standing.calls, 2) if standing.calls else None,
+        "calls": standing.calls if operator else None,
+        "failures": standing.failures if operator else None,
         "latency_ms_p50": standing.latency_ms_p50,
         "last_error": standing.last_error if operator else None,
     }
