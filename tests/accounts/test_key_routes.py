@@ -40,6 +40,33 @@ async def test_a_key_works_at_once_and_is_listed_without_itself(api: Api) -> Non
     assert listed["weight"] == 3
 
 
+async def test_a_limit_and_a_weight_are_changed_alone_and_back(api: Api) -> None:
+    made = await create(api, rate_limit="5/minute", weight=3)
+    path = f"/v1/keys/{made['id']}"
+
+    weighed = await api("PATCH", path, OPERATOR, body={"weight": 7})
+    assert (weighed.status, weighed.json["rate_limit"], weighed.json["weight"]) == (200, "5/minute", 7)
+
+    limited = await api("PATCH", path, OPERATOR, body={"rate_limit": "9/minute"})
+    assert (limited.json["rate_limit"], limited.json["weight"]) == ("9/minute", 7)
+    assert (await api("GET", "/v1/jobs", made["key"])).headers["ratelimit-limit"] == "9"
+
+    assert (await api("PATCH", path, OPERATOR, body={"rate_limit": "default"})).json["rate_limit"] is None
+    (listed,) = (await api("GET", "/v1/keys", OPERATOR)).json["items"]
+    assert (listed["rate_limit"], listed["weight"]) == (None, 7)
+
+
+async def test_only_a_live_key_is_changed_and_only_to_what_is_valid(api: Api) -> None:
+    path = f"/v1/keys/{(await create(api))['id']}"
+    for body, named in (({"weight": 0}, "weight"), ({"rate_limit": "often"}, "rate_limit"), ({"name": "x"}, "name")):
+        reply = await api("PATCH", path, OPERATOR, body=body)
+        assert (reply.status, [each["loc"] for each in reply.json["detail"]]) == (422, [["body", named]])
+
+    await api("DELETE", path, OPERATOR)
+
+    assert (await api("PATCH", path, OPERATOR, body={"weight": 2})).status == 404
+
+
 async def test_keys_are_listed_in_pages_newest_first(api: Api) -> None:
     made = [(await create(api, name=f"key {number}"))["id"] for number in range(5)]
 

@@ -129,6 +129,22 @@ async def test_a_key_is_made_shown_once_and_revoked(owner: Visitor, running: Sho
     await page.get_by_role("row", name="greengrocer").get_by_text("revoked").wait_for()
 
 
+async def test_a_key_gets_another_limit_and_weight(owner: Visitor, running: Shop) -> None:
+    await running.new_key("florist", rate_limit="1000/hour")
+    page = await owner.open("/console/keys")
+
+    await owner.role("button", "Change florist").click()
+    assert await page.get_by_label("Rate limit").input_value() == "1000/hour"
+    await page.get_by_label("Rate limit").fill("")
+    await page.get_by_label("Weight").fill("5")
+    assert await owner.faults() == []
+    await owner.agrees("Change the key")
+
+    row = page.get_by_role("row", name="florist")
+    await row.get_by_role("cell", name="5", exact=True).wait_for()
+    await row.get_by_text("default", exact=True).wait_for()
+
+
 async def test_a_form_that_is_refused_says_why_and_stays(owner: Visitor) -> None:
     owner.expected.append("422")
     page = await owner.open("/console/keys")

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from answerback.accounts.auth import Authenticator
 from answerback.accounts.key_use import KeyUses
 from answerback.accounts.model import hash_key, key_name, new_key
-from answerback.accounts.store import AccountStore
+from answerback.accounts.store import DEFAULT_RATE, AccountStore
 from answerback.http.bodies import StrictBody, body_schema, read_body
 from answerback.http.fields import EMPTY_IS_ABSENT, MAX_PAGE_SIZE, PageSize, no_nul
 from answerback.http.idempotent_routes import Idempotent
@@ -69,6 +69,10 @@ def _rate(value: str) -> str:
     return value
 
 
+def _rate_or_default(value: str) -> str:
+    return value if value == DEFAULT_RATE else _rate(value)
+
+
 class NewKey(StrictBody):
     """`tenant` is a tenant's id, or a name or id of one of its keys; without it the key gets a tenant of its own.
     `weight` becomes the tenant's share of what is short, beside tenants of weight 1."""
@@ -80,6 +84,16 @@ class NewKey(StrictBody):
     weight: Annotated[int, Field(ge=1, le=MAX_WEIGHT)] | None = None
 
 
+class KeyChange(StrictBody):
+    """What is not named stays. With the `rate_limit` "default" the setting RATE_LIMIT counts from now on. `weight` is
+    that of the key's tenant, and so of all its keys."""
+
+    rate_limit: Annotated[str, AfterValidator(_rate_or_default)] | None = None
+    weight: Annotated[int, Field(ge=1, le=MAX_WEIGHT)] | None = None
+
+
+KeyId = Annotated[str, Path(description="The key's id.", examples=[KEY])]
+NO_LIVE_KEY = not_found(f"there is no live key '{KEY}'", "There is no such live key")
 Before = Annotated[
     Annotated[str, AfterValidator(no_nul), Field(max_length=64)] | None,
     EMPTY_IS_ABSENT,
@@ -95,6 +109,7 @@ def router(
     routes = APIRouter(prefix="/v1/keys", tags=["keys"])
     _add_list(routes, store, uses, authenticator)
     _add_create(routes, store, authenticator, idempotent, secret_of)
+    _add_change(routes, store, authenticator)
     _add_revoke(routes, store, authenticator)
     return routes
 
@@ -162,17 +177,34 @@ def _add_create(
         return await idempotent(request, caller.tenant_id, asked, create, stored=False)
 
 
+def _add_change(routes: APIRouter, store: AccountStore, authenticator: Authenticator) -> None:
+    @routes.patch(
+        "/{key_id}",
+        summary="Change a key's limit, or its tenant's weight",
+        response_model=KeyBody,
+        responses=OPERATOR_ERRORS
+        | NO_LIVE_KEY
+        | errors(_413="The body is too large", _415=NOT_JSON, _422="A field is wrong; each is named"),
+        openapi_extra={"requestBody": body_schema(KeyChange, {"rate_limit": "1000/hour", "weight": 3})},
+    )
+    async def change_key(request: Request, key_id: KeyId) -> Response:
+        """Other processes notice a limit within a second, a weight within a minute. For operators."""
+        await authenticator.operator(request)
+        asked = await read_body(request, KeyChange)
+        changed = await store.change_key(key_id, asked.rate_limit, asked.weight)
+        authenticator.forget()
+        return respond(200, KeyBody(**asdict(changed)))
+
+
 def _add_revoke(routes: APIRouter, store: AccountStore, authenticator: Authenticator) -> None:
     @routes.delete(
         "/{key_id}",
         status_code=204,
         response_description="Revoked",
         summary="Revoke a key",
-        responses=OPERATOR_ERRORS | not_found(f"there is no live key '{KEY}'", "There is no such live key"),
+        responses=OPERATOR_ERRORS | NO_LIVE_KEY,
     )
-    async def revoke_key(
-        request: Request, key_id: Annotated[str, Path(description="The key's id.", examples=[KEY])]
-    ) -> Response:
+    async def revoke_key(request: Request, key_id: KeyId) -> Response:
         """The key is refused from now on, in other processes within a second. Its tenant's jobs and conversations stay,
         for other keys of that tenant. For operators."""
         await authenticator.operator(request)

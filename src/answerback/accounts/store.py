@@ -9,6 +9,9 @@ from answerback.database.statement import Row, Statement
 from answerback.kernel.errors import Conflict, NotFound
 from answerback.kernel.ids import new_id
 
+DEFAULT_RATE = "default"
+"""In the place of a key's own rate: that of the settings."""
+
 WEIGH_TENANT = Statement(
     f"{inserting('tenants', 'id', 'weight', 'created_at')} ON CONFLICT (id) DO UPDATE SET weight = :weight"
 )
@@ -25,6 +28,8 @@ _KEYS = f"""
 LIST_KEYS = Statement(f"{_KEYS} ORDER BY api_keys.id")
 NEWEST_KEYS = Statement(f"{_KEYS} ORDER BY api_keys.id DESC LIMIT :at_most")
 OLDER_KEYS = Statement(f"{_KEYS} WHERE api_keys.id < :before ORDER BY api_keys.id DESC LIMIT :at_most")
+FIND_LIVE_KEY = Statement(f"{_KEYS} WHERE api_keys.id = :row_id AND revoked_at IS NULL")
+LIMIT_KEY = Statement("UPDATE api_keys SET rate_limit = :rate_limit WHERE id = :row_id")
 NOTE_USE = Statement(
     """
     UPDATE api_keys SET last_used_at = :used_at
@@ -99,9 +104,28 @@ def note_use(_: Transaction, used: Mapping[str, int]) -> Operation[None]:
     yield NOTE_USE.many([{"row_id": key_id, "used_at": used[key_id]} for key_id in sorted(used)])
 
 
+def change_key(tx: Transaction, key_id: str, rate_limit: str | None, weight: int | None) -> Operation[ApiKey]:
+    key = yield from _live_key(key_id)
+    if rate_limit is not None:
+        yield LIMIT_KEY(row_id=key_id, rate_limit=None if rate_limit == DEFAULT_RATE else rate_limit)
+    if weight is not None:
+        yield WEIGH_TENANT(id=key.tenant_id, weight=weight, created_at=tx.wall)
+    return (yield from _live_key(key_id))
+
+
+def _live_key(key_id: str) -> Operation[ApiKey]:
+    for row in (yield FIND_LIVE_KEY(row_id=key_id)):
+        return _key(row)
+    raise _no_live_key(key_id)
+
+
+def _no_live_key(key_id: str) -> NotFound:
+    return NotFound(f"there is no live key {key_id!r}")
+
+
 def revoke_key(tx: Transaction, key_id: str) -> Operation[None]:
     if not (yield REVOKE_KEY(row_id=key_id, wall=tx.wall)):
-        raise NotFound(f"there is no live key {key_id!r}")
+        raise _no_live_key(key_id)
 
 
 def _key(row: Row) -> ApiKey:
@@ -165,6 +189,11 @@ class AccountStore:
     async def note_use(self, used: Mapping[str, int]) -> None:
         """`used` says when, by the ids of keys; an earlier time than the one that is stored changes nothing."""
         await self._database.write.run(lambda tx: note_use(tx, used))
+
+    async def change_key(self, key_id: str, rate_limit: str | None, weight: int | None) -> ApiKey:
+        """Gives the key a rate, which may be `DEFAULT_RATE`, and its tenant a weight; None leaves it. Raises NotFound
+        unless it is a live key."""
+        return await self._database.write.run(lambda tx: change_key(tx, key_id, rate_limit, weight))
 
     async def revoke_key(self, key_id: str) -> None:
         """Raises NotFound unless it is a live key."""

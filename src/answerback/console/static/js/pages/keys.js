@@ -1,6 +1,6 @@
 /** Keys, for operators: made, shown once, revoked. */
 
-import { get, post, remove } from "../api.js";
+import { call, get, post, remove } from "../api.js";
 import { fill, h } from "../dom.js";
 import { number } from "../format.js";
 import { label } from "../parts/badge.js";
@@ -15,6 +15,8 @@ export const title = "Keys";
 
 const COLUMNS = ["Name", "Key", "Tenant", "Weight", "Limit", "Made", "Last used", ""];
 const SIZE = 100;
+const LIMIT = "For example 1000/hour.";
+const WEIGHT = "The tenant's share of what is short, beside tenants of weight 1.";
 
 export async function page(view) {
   const place = h("div");
@@ -76,6 +78,11 @@ function row(key, isUsed, read) {
     { type: "button", "aria-label": `Revoke ${key.name}`, onclick: () => revoke(key, isUsed, read) },
     "Revoke",
   );
+  const edit = h(
+    "button.button.tight",
+    { type: "button", "aria-label": `Change ${key.name}`, onclick: () => change(key, read) },
+    "Change",
+  );
   return h(
     "tr",
     { class: revoked ? "gone" : "" },
@@ -96,7 +103,7 @@ function row(key, isUsed, read) {
     h("td.nowrap", { "data-name": "Limit" }, key.rate_limit ?? h("span.muted", {}, "default")),
     h("td.nowrap.muted", { "data-name": "Made" }, time(key.created_at)),
     h("td.nowrap.muted", { "data-name": "Last used" }, key.last_used_at ? time(key.last_used_at) : "never"),
-    h("td.number.nowrap", {}, h("span.row.end", {}, jobsOf(key), revoked ? null : act)),
+    h("td.number.nowrap", {}, h("span.row.end", {}, jobsOf(key), revoked ? null : [edit, act])),
   );
 }
 
@@ -121,8 +128,8 @@ async function create(session, read) {
   const fields = [
     field("Name", name, "What you will know it by."),
     field("Tenant", tenant, "Its id, or the name of one of its keys: the new key opens the same things."),
-    field("Rate limit", rate, "For example 1000/hour."),
-    field("Weight", weight, "The tenant's share of what is short, beside tenants of weight 1."),
+    field("Rate limit", rate, LIMIT),
+    field("Weight", weight, WEIGHT),
     session.keyless ? h("p.notice.warn", {}, first) : operator.element,
   ];
   const made = await ask({
@@ -154,6 +161,19 @@ function shown(made) {
     ? [h("p", {}, "The secret that signs its tenant's callbacks:"), code({ Secret: made.signing_secret })]
     : [];
   return show(`The key ${made.name}`, h("p", {}, "Copy it now: it is not shown again."), code({ Key: made.key }), ...secret);
+}
+
+async function change(key, read) {
+  const rate = input({ name: "rate_limit", value: key.rate_limit ?? "", placeholder: "As the setting RATE_LIMIT says" });
+  const weight = input({ name: "weight", type: "number", min: 1, step: 1, required: true, value: key.weight });
+  const fields = [field("Rate limit", rate, LIMIT), field("Weight", weight, `${WEIGHT} It is that of all its keys.`)];
+  const act = (form) => {
+    const changed = { rate_limit: form.get("rate_limit").trim() || "default", weight: Number(form.get("weight")) };
+    return call("PATCH", `/v1/keys/${key.id}`, { body: changed });
+  };
+  if (!(await ask({ title: `Change ${key.name}`, body: fields, action: "Change the key", act }))) return;
+  toast("The key was changed.");
+  await read();
 }
 
 async function revoke(key, isUsed, read) {
