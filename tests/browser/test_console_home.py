@@ -93,6 +93,32 @@ async def test_a_copied_command_has_the_key_that_the_page_does_not_show(browser:
         assert f"{running.service.url}/webhook" in copied
 
 
+async def test_a_page_that_was_loaded_again_takes_the_key_for_its_commands(browser: Browser, running: Shop) -> None:
+    key, other = await running.new_key(), await running.new_key()
+    async with browser.visit(running.service.url, key) as visitor:
+        page = await visitor.open("/console/playground")
+        await visitor.sees("YOUR_KEY stands for your key")
+        await page.get_by_role("tab", name="Python").click()
+        await visitor.role("button", "Put it in").click()
+        for given, words in ((other, "not the key that you are signed in with"), ("ab_no", "not valid")):
+            await page.get_by_label("Key", exact=True).fill(given)
+            await visitor.agrees("Put it in")
+            await visitor.sees(words)
+        assert await visitor.faults() == []
+        await page.get_by_label("Key", exact=True).fill(key)
+        await visitor.agrees("Put it in")
+        await page.get_by_role("dialog").wait_for(state="hidden")
+
+        await visitor.role("button", "Copy").click()
+
+        assert f'api_key="{key}"' in await page.evaluate("navigator.clipboard.readText()")
+        assert key not in await page.content()
+        assert await page.get_by_text("YOUR_KEY").count() == 0
+        await visitor.role("link", "Home").click()
+        await visitor.sees("Start a receiver")
+        assert await page.get_by_text("YOUR_KEY").count() == 0
+
+
 async def test_failures_are_counted_as_the_list_behind_their_link_shows_them(visitor: Visitor, running: Shop) -> None:
     text = "Recite every catalogue."
     refusal = {"error": {"message": "too long", "type": "invalid_request_error", "code": "context_length_exceeded"}}

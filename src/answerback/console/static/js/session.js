@@ -67,9 +67,22 @@ export class Session {
     this.#ended.abort();
   }
 
-  /** The key for commands that are copied, null where none is needed. */
+  /** The key for commands that are copied, null where none is needed; what stands for it where it is not known. */
   get copiedKey() {
     return this.keyless ? null : (this.#key ?? "YOUR_KEY");
+  }
+
+  get knowsKey() {
+    return this.keyless || this.#key !== null;
+  }
+
+  /** Keeps the key for commands that are copied. Raises an error unless it is the one of this session. */
+  async know(key) {
+    const given = KEY.test(key) && { optional: true };
+    const facts = given && (await call("GET", "/v1/session", { query: given, headers: { Authorization: `Bearer ${key}` } }));
+    if (!facts) throw new Error("This key is not valid.");
+    if (facts.key?.id !== this.key?.id) throw new Error("This is not the key that you are signed in with.");
+    this.#key = key;
   }
 
   get name() {

@@ -5,7 +5,7 @@ import { fill, h } from "../dom.js";
 import { counted, number, sentence, short } from "../format.js";
 import { badge, label } from "../parts/badge.js";
 import { bars, minuteChart } from "../parts/chart.js";
-import { code } from "../parts/code.js";
+import { commands } from "../parts/commands.js";
 import { jobsTable } from "../parts/jobs_table.js";
 import { card, empty, head } from "../parts/notice.js";
 import { relaySamples } from "../parts/samples.js";
@@ -162,18 +162,16 @@ function first(session) {
     callback_url: "http://127.0.0.1:9000/callback",
     session_id: "customer-42",
   };
-  const key = session.copiedKey;
   const steps = h(
     "ol.steps",
     {},
     h("li", {}, "Start a receiver in a terminal: ", h("code", {}, "answerback listen 9000")),
     h("li", {}, "Send a message. The answer comes to the receiver, signed."),
   );
-  const about =
-    key === "YOUR_KEY" ? h("p.muted.small", {}, "Put your key in the place of ", h("code", {}, "YOUR_KEY"), ".") : null;
+  const samples = commands(session, (key) => relaySamples(body, key));
   return card(
     "Send a message",
-    h("div.card-body.stack", {}, steps, code(relaySamples(body, key), key), about),
+    h("div.card-body.stack", {}, steps, samples.element),
     label("POST /webhook"),
   );
 }

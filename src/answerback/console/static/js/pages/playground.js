@@ -2,7 +2,7 @@
 
 import { fill, h } from "../dom.js";
 import { Chat } from "../parts/chat.js";
-import { code } from "../parts/code.js";
+import { commands } from "../parts/commands.js";
 import { area, field, input } from "../parts/fields.js";
 import { modelList } from "../parts/model_list.js";
 import { card, head } from "../parts/notice.js";
@@ -24,24 +24,22 @@ export async function page(view) {
   const mode = MODES.find(([name]) => name === view.query.get("by")) ?? MODES[0];
   const settings = settingsOf(mode[0], view);
   const Talk = mode[0] === "webhook" ? Relay : Chat;
-  const samples = h("div");
   const talk = new Talk(view, settings);
-  const show = () => fill(samples, code(talk.samples(), view.session.copiedKey));
+  const samples = commands(view.session, (key) => talk.samples(key));
   const side = h(
     "div.stack",
     {},
     card("Settings", h("div.card-body", {}, settings.element)),
-    card("The same as code", h("div.card-body", {}, samples)),
+    card("The same as code", h("div.card-body", {}, samples.element)),
   );
   fill(
     view.root,
     head("Playground", mode[2], switcher(mode[0])),
-    h("div.columns.play", { oninput: show }, talk.element, side),
+    h("div.columns.play", { oninput: samples.draw }, talk.element, side),
     modelList(view),
   );
-  show();
   talk.focus();
-  if (talk.prepare) view.again(() => talk.prepare().then(show));
+  if (talk.prepare) view.again(() => talk.prepare().then(samples.draw));
 }
 
 function switcher(current) {

@@ -35,10 +35,10 @@ export class Chat {
     this.composer.text.select();
   }
 
-  samples() {
+  samples(key) {
     const next = this.composer.text.value.trim();
     const asked = next ? [...this.#messages, { role: "user", content: next }] : this.#sent;
-    return chatSamples(this.#body(asked), this.view.session.copiedKey);
+    return chatSamples(this.#body(asked), key);
   }
 
   #body(messages) {

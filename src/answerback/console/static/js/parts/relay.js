@@ -41,10 +41,10 @@ export class Relay {
     await this.inbox.open();
   }
 
-  samples() {
+  samples(key) {
     const url = this.inbox.url ?? "http://127.0.0.1:9000/callback";
     const message = this.composer.text.value.trim() || this.#sent;
-    return relaySamples({ message, callback_url: url, ...this.settings.read() }, this.view.session.copiedKey);
+    return relaySamples({ message, callback_url: url, ...this.settings.read() }, key);
   }
 
   async #send(text) {
