@@ -48,6 +48,7 @@ def remember_an_hour(running: Shop) -> None:
 async def shoot(visitor: Visitor, name: str) -> None:
     """Writes a picture of what the page shows. Raises ValueError where it is too large for a repository."""
     await visitor.page.wait_for_load_state("load")
+    await visitor.page.evaluate("scrollTo(0, 0)")
     picture = await visitor.page.screenshot()
     if len(picture) > MOST_BYTES:
         raise ValueError(f"{name} has {len(picture):,} bytes")

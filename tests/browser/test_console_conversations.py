@@ -158,3 +158,18 @@ async def test_the_beginning_of_the_memory_is_marked(visitor: Visitor, running: 
     await visitor.sees("The next message remembers from here")
     before = await page.locator(".memory").evaluate("each => [...each.parentElement.children].indexOf(each)")
     assert before > 0
+
+
+async def test_an_operator_sees_the_conversations_of_all_tenants(owner: Visitor, running: Shop) -> None:
+    made = await running.request("POST", "/v1/keys", {"name": "lighthouse"}, running.operator)
+    job = await running.say("Do you ship to Norway?", key=made["key"], session_id="at-the-lighthouse")
+    await running.receiver.wait_for(lambda came: any(job.encode() in each.body for each in came), 20)
+    page = await owner.open("/console/conversations")
+    row = page.get_by_role("row", name="at-the-lighthouse")
+    await row.get_by_text("of lighthouse").wait_for()
+    assert await owner.faults() == []
+
+    await row.get_by_role("link").click()
+
+    await page.wait_for_url(f"**/console/conversation?session=at-the-lighthouse&tenant={made['tenant_id']}")
+    await owner.sees("in three to five days")

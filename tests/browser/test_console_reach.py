@@ -61,8 +61,12 @@ FOCUSED = """
 """
 
 
-async def test_tab_goes_through_each_page_and_is_seen_where_it_is(owner: Visitor, day: Sequence[str]) -> None:
-    for path in (*PAGES, f"/console/jobs/{day[3]}"):
+async def test_tab_goes_through_each_page_and_is_seen_where_it_is(
+    owner: Visitor, running: Shop, day: Sequence[str]
+) -> None:
+    asked = {"input": "Do you ship to Norway?", "background": True}
+    response = (await running.request("POST", "/v1/responses", asked, OPERATOR))["id"]
+    for path in (*PAGES, f"/console/jobs/{day[3]}", f"/console/responses/{response}"):
         page = await owner.open(path)
         await page.locator(".card").first.wait_for()
         await page.keyboard.press("Tab")

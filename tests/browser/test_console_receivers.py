@@ -243,9 +243,44 @@ async def test_endpoints_are_read_again_when_the_page_is_looked_at_again(visitor
 
 async def test_an_operator_who_sees_nothing_is_sent_to_other_tenants(owner: Visitor, running: Shop) -> None:
     await running.new_key("another")
-    await owner.page.route("**/v1/receivers", lambda route: route.fulfill(json={"items": []}))
-    page = await owner.open("/console/receivers")
+    await owner.page.route("**/v1/receivers*", lambda route: route.fulfill(json={"items": []}))
+    page = await owner.open("/console/receivers?tenant=default")
 
     await owner.sees("No callbacks yet")
     await owner.sees("Only one tenant is shown here: choose another above.")
     await page.get_by_label("Tenant").wait_for()
+
+
+async def test_an_operator_sees_the_receivers_of_all_tenants_and_resends_for_one(owner: Visitor, running: Shop) -> None:
+    key = await running.new_key("kiosk-by-the-sea")
+    running.receiver.on("/closed-kiosk", behaviours.gone())
+    job = await running.say("Is the kettle BPA-free?", key=key, path="/closed-kiosk")
+    page = await owner.open("/console/receivers")
+    row = page.get_by_role("row").filter(has_text="of kiosk-by-the-sea")
+    await row.get_by_text("the receiver answered 410").wait_for()
+    await owner.role("button", "Create an endpoint").wait_for()
+    # All that failed is resent for one tenant at a time.
+    assert await page.get_by_role("button", name="Resend all that failed").is_hidden()
+    assert await owner.faults() == []
+
+    running.receiver.on("/closed-kiosk", behaviours.status(200))
+    await row.get_by_role("button", name="Send test").click()
+    await owner.sees("answered 200.")
+    await row.get_by_role("button", name="Resend").click()
+    await owner.sees("1 callback will be sent again.")
+    await owner.agrees("Resend them")
+
+    await owner.sees("1 callback sent again: 1 delivered")
+    assert (await running.job(job, key))["delivery"]["status"] == "delivered"
+
+
+async def test_an_operator_of_too_many_tenants_sees_the_own_receivers(owner: Visitor, running: Shop) -> None:
+    owner.expected.append("422")
+    refusal = {"detail": "tenant: must be the id of one", "error": {"code": "validation_error", "message": "tenant"}}
+    await owner.page.route(lambda url: url.endswith("tenant=*"), lambda route: route.fulfill(status=422, json=refusal))
+
+    page = await owner.open("/console/receivers")
+
+    await page.wait_for_url("**/console/receivers?tenant=default")
+    await page.get_by_role("table", name="Receivers").get_by_role("row").nth(1).wait_for()
+    assert await page.get_by_label("Tenant").locator("option:checked").inner_text() == "Your own"

@@ -73,3 +73,16 @@ async def test_a_response_that_ended_before_it_was_cancelled_says_so(visitor: Vi
 
     await visitor.sees("It had already ended: completed.")
     ready.set()
+
+
+async def test_an_operator_sees_the_responses_of_all_tenants(owner: Visitor, running: Shop) -> None:
+    key = await running.new_key("press-office")
+    made = await running.request("POST", "/v1/responses", {"input": "Do you ship to Norway?"}, key)
+    page = await owner.open("/console/responses")
+
+    row = page.get_by_role("row").filter(has=page.get_by_role("link", name=f"Response {made['id']}"))
+    await row.get_by_text("of press-office").wait_for()
+    await row.get_by_role("link").first.click()
+
+    await page.wait_for_url("**/console/jobs/job_*?tenant=*")
+    await owner.sees("Answered")

@@ -8,6 +8,8 @@ from httpx2 import AsyncClient
 
 from answerback.conversations.routes import router
 from answerback.conversations.windows import DatabaseWindows
+from answerback.kernel.ids import EVERY_TENANT
+from answerback.responses.items import Given
 from answerback.testing.clock import FakeClock
 from builders import MEMORY, TENANT, URL, accept, ended_job
 from in_process import AnyKey, calling
@@ -43,6 +45,20 @@ async def test_the_last_used_come_first_with_what_waits_in_them(
     assert seen == [("a", 2, 0), ("b", 2, 1), (URL, 1, 0)]
     assert page["next"] is None
     assert page["items"][0]["updated_at"] > page["items"][1]["updated_at"]
+
+
+async def test_those_of_all_tenants_are_listed_together(stores: Stores, clock: FakeClock) -> None:
+    for session, tenant in (("a", TENANT), ("b", "tenant-b"), ("a", "tenant-b")):
+        await accept(stores, session=session, tenant_id=tenant)
+        clock.advance(60)
+    await stores.conversation_log.create(TENANT, Given((), ()), {})
+
+    first = await stores.conversations.recent(EVERY_TENANT, None, 2)
+    second = await stores.conversations.recent(EVERY_TENANT, first.following, 2)
+
+    seen = [[(each.key, each.tenant_id) for each in page.conversations] for page in (first, second)]
+    assert seen == [[("a", "tenant-b"), ("b", "tenant-b")], [("a", TENANT)]]
+    assert second.following is None
 
 
 async def test_messages_that_were_erased_are_not_counted(stores: Stores, client: AsyncClient) -> None:

@@ -119,6 +119,7 @@ async def test_a_statement_of_a_group_finds_each_row_by_its_key(planner: Any, na
         ("REMEMBERED", "conversation_items_pkey"),
         ("FIND_CONVERSATION", "conversations_key"),
         ("RECENT_CONVERSATIONS", "conversations_recent"),
+        ("RECENT_CONVERSATIONS_OF_ALL", "conversations_idle"),
         ("WALK", "deliveries_ready"),
         ("ROUND", "deliveries_ready"),
         ("CLAIM_DUE", "deliveries_ready"),

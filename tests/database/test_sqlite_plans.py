@@ -120,6 +120,7 @@ async def test_no_hot_statement_reads_a_whole_table(connection: sqlite3.Connecti
         ("OWN_DELIVERIES", "deliveries_order (conversation_id=? AND destination=?)"),
         ("REMEMBERED", "PRIMARY KEY (conversation_id=?"),
         ("RECENT_CONVERSATIONS", "conversations_recent (tenant_id=? AND updated_at<?)"),
+        ("RECENT_CONVERSATIONS_OF_ALL", "conversations_idle (updated_at<?)"),
         ("WALK", "deliveries_ready (tenant_id>?)"),
         ("WALK", "deliveries_ready (tenant_id=? AND (origin,run_at)>(?,?))"),
         ("ROUND", "deliveries_ready"),

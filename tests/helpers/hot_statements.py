@@ -122,6 +122,7 @@ JOBS: dict[str, Statement] = {
 CONVERSATIONS: dict[str, Statement] = {
     "FIND_CONVERSATION": conversations.FIND,
     "RECENT_CONVERSATIONS": conversations.RECENT,
+    "RECENT_CONVERSATIONS_OF_ALL": conversations.RECENT_OF_ALL,
     "REMEMBERED": conversations.REMEMBERED,
     "SIZES_OF_ENTRIES": conversations.SIZES,
     "NEWEST": conversations.NEWEST,

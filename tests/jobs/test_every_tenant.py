@@ -7,7 +7,8 @@ import pytest
 from answerback.database import range_scan
 from answerback.jobs import everyone
 from answerback.jobs.kind import JobState
-from answerback.jobs.model import EVERY_TENANT, JobFilter
+from answerback.jobs.model import JobFilter
+from answerback.kernel.ids import EVERY_TENANT
 from answerback.testing.clock import FakeClock
 from answerback.webhooks.model import DeliveryState
 from builders import TENANT, accept, ended_job

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 from owing import claim, owe
 
-from answerback.jobs.model import EVERY_TENANT, JobFilter
+from answerback.jobs.model import JobFilter
+from answerback.kernel.ids import EVERY_TENANT
 from answerback.queue.attempts import Report
 from answerback.testing.clock import FakeClock
 from answerback.webhooks.model import ClaimedDelivery

@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 
 from answerback.accounts.model import hash_key
+from answerback.jobs import everyone
 from answerback.testing import behaviours
 from answerback.testing.receiver import Receiver
 from whole_api import Api, whole_api
 
 OWN = "own"
 HOOK = "https://203.0.114.1/hook"
+ORIGIN = "https://203.0.114.1:443"
 
 
 @pytest.fixture
@@ -23,10 +25,10 @@ async def api(path: Path) -> AsyncIterator[Api]:
         yield api
 
 
-async def owe(api: Api, url: str = HOOK) -> None:
+async def owe(api: Api, url: str = HOOK, key: str = OWN) -> None:
     """A callback that waits."""
-    accepted = await api("POST", "/webhook", OWN, body={"message": "Hello!", "callback_url": url, "stateless": True})
-    assert (await api("POST", f"/v1/jobs/{accepted.json['job_id']}/cancel", OWN)).status == 200
+    accepted = await api("POST", "/webhook", key, body={"message": "Hello!", "callback_url": url, "stateless": True})
+    assert (await api("POST", f"/v1/jobs/{accepted.json['job_id']}/cancel", key)).status == 200
 
 
 async def test_a_tenant_sees_where_its_own_callbacks_go(api: Api) -> None:
@@ -36,7 +38,7 @@ async def test_a_tenant_sees_where_its_own_callbacks_go(api: Api) -> None:
 
     assert shown.pop("next_attempt_at")
     assert shown == {
-        "origin": "https://203.0.114.1:443",
+        "origin": ORIGIN,
         "url": HOOK,
         "healthy": None,
         "waiting": 1,
@@ -49,6 +51,34 @@ async def test_a_tenant_sees_where_its_own_callbacks_go(api: Api) -> None:
         "delivered_at": None,
     }
     assert (await api("GET", "/v1/receivers", "other")).json == {"items": []}
+
+
+async def test_an_operator_sees_where_the_callbacks_of_all_tenants_go(api: Api) -> None:
+    accounts = api.service.stores.accounts
+    await accounts.create_key("operator", hash_key("operator"), operator=True)
+    other = await accounts.create_key("shop", hash_key("shop"))
+    await owe(api)
+    for _ in range(2):
+        await owe(api, key="shop")
+
+    items = (await api("GET", "/v1/receivers?tenant=*", "operator")).json["items"]
+
+    assert [(each["origin"], each["waiting"]) for each in items] == [(ORIGIN, 2), (ORIGIN, 1)]
+    assert items[0]["tenant_id"] == other.tenant_id != items[1]["tenant_id"]
+    assert (await api("GET", "/v1/receivers?tenant=*", OWN)).status == 403
+
+
+async def test_tenants_that_are_too_many_are_named_one_by_one(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(everyone, "MOST_TENANTS", 1)
+    accounts = api.service.stores.accounts
+    await accounts.create_key("operator", hash_key("operator"), operator=True)
+    for key in (OWN, "other"):
+        await owe(api, key=key)
+
+    reply = await api("GET", "/v1/receivers?tenant=*", "operator")
+
+    assert (reply.status, reply.json["error"]["code"]) == (422, "validation_error")
+    assert "the id of one" in reply.json["error"]["message"]
 
 
 async def test_a_dry_run_says_how_many_match_and_resends_none(api: Api) -> None:

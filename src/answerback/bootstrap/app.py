@@ -237,7 +237,7 @@ def _routers_of_webhooks(service: Service, idempotent: Idempotent) -> tuple[APIR
     asked, polling = authenticator.tenant_or_asked, authenticator.polling_tenant_or_asked
     return (
         webhooks.router(service.stores.deliveries, service.notifier, log, asked, polling, idempotent),
-        receiver_routes.router(own.receivers, polling, asked),
+        receiver_routes.router(own.receivers, service.every_receiver, polling, asked),
         endpoint_routes.router(own.endpoints, authenticator.tenant, authenticator.polling_tenant, idempotent),
         secret_routes.router(own.secrets, authenticator.tenant, idempotent),
     )

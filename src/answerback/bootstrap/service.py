@@ -40,6 +40,7 @@ from answerback.queue.notifier import Notifier, Topic
 from answerback.queue.notifiers.local import LocalNotifier
 from answerback.settings import Settings
 from answerback.siblings.link import Link
+from answerback.webhooks.every_receiver import EveryReceiver
 from answerback.webhooks.guard import AddressGuard
 
 YOUNG_OBJECTS = 10_000
@@ -74,6 +75,7 @@ class Service:
     submitter: Submitter
     calls: Calls
     webhooks: Webhooks
+    every_receiver: EveryReceiver
     overview: Overview
     authenticator: Authenticator
     key_uses: KeyUses
@@ -143,6 +145,7 @@ async def build(
     jobs = opened(JobStore(process.database, registry, process.backlog), lifetimes)
     await webhooks.secrets.record()
     await jobs.count_open()
+    every_receiver = opened(EveryReceiver(stores.deliveries, jobs.tenants, instruments.clock.monotonic), lifetimes)
     depths = opened(Depths(jobs, instruments.clock), lifetimes)
     key_uses = opened(KeyUses(stores.accounts, instruments.clock), lifetimes)
     weight_reader = opened(Repeated(WeightReader(stores.accounts, weights).read), lifetimes)
@@ -167,6 +170,7 @@ async def build(
         submitter=_make_submitter(settings, jobs, webhooks.guard, notifiers.notifier, engine, instruments),
         calls=make_calls(settings, process, stores, jobs, kinds, provider, results, upstreams.default_model),
         webhooks=webhooks,
+        every_receiver=every_receiver,
         overview=overview,
         authenticator=make_authenticator(settings, stores.accounts, sharing.rates, instruments.clock, key_uses),
         key_uses=key_uses,

@@ -41,6 +41,7 @@ class ConversationSummary:
     """A conversation as lists show it: how many messages were sent to it since it was erased, how many wait for an
     answer, and when one was last answered, in epoch milliseconds."""
 
+    tenant_id: str
     key: str
     messages: int
     waiting: int

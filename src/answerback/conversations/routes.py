@@ -15,11 +15,12 @@ from answerback.conversations.model import Conversation, ConversationPosition, I
 from answerback.conversations.store import ConversationStore, EraseJobs
 from answerback.conversations.window import Window, window
 from answerback.conversations.windows import Windows
-from answerback.http.caller import AskedTenant, AskedTenantOf
+from answerback.http.caller import AskedTenant, AskedTenantOf, AskedTenantOrAll
 from answerback.http.fields import DIGITS, EMPTY_IS_ABSENT, PageSize
 from answerback.http.known_queries import KNOWN_QUERIES
 from answerback.http.openapi_parts import JOB, KEY_ERRORS, QUERY_ERRORS, TENANT_ERRORS, errors, not_found
 from answerback.http.responses import Time, is_none, respond
+from answerback.kernel.ids import EVERY_TENANT
 from answerback.kernel.json import Json
 
 
@@ -125,10 +126,17 @@ class SessionSummary(BaseModel):
     messages: int = Field(description="How many were sent to it since it was last erased.", examples=[7])
     waiting: int = Field(description="How many wait for an answer.", examples=[0])
     updated_at: Time = Field(description="When one was last answered; before that, when it began.")
+    tenant_id: str | None = Field(
+        None,
+        description="For operators who ask for all tenants: whose it is.",
+        examples=["tnt_01a1fc8454427e0488ed70bfd1c5a7e4"],
+        exclude_if=is_none,
+    )
 
 
 class SessionPage(BaseModel):
-    """Conversations, the last used first; `next` goes into `before` for the page after, null on the last."""
+    """Conversations, the last used first; `next` goes into `before` for the page after, null on the last. A page of all
+    tenants may be short, or empty, and not the last."""
 
     items: list[SessionSummary]
     next: str | None = Field(examples=["1767268800000-17"])
@@ -230,7 +238,7 @@ def _add_list(routes: APIRouter, store: ConversationStore, tenant_of: AskedTenan
         request: Request,
         limit: PageSize = DEFAULT_PAGE_SIZE,
         before: BeforeSession = None,
-        tenant: AskedTenant = None,
+        tenant: AskedTenantOrAll = None,
     ) -> Response:
         """Those of messages to `/webhook`; OpenAI's are at `/v1/conversations`."""
         tenant_id = await tenant_of(request, tenant)
@@ -238,6 +246,8 @@ def _add_list(routes: APIRouter, store: ConversationStore, tenant_of: AskedTenan
         page = await store.recent(tenant_id, position, limit or DEFAULT_PAGE_SIZE)
         following = None if page.following is None else f"{page.following.updated_at}-{page.following.id}"
         items = [SessionSummary.model_validate(each, from_attributes=True) for each in page.conversations]
+        if tenant_id != EVERY_TENANT:
+            items = [each.model_copy(update={"tenant_id": None}) for each in items]
         return respond(200, SessionPage(items=items, next=following))
 
 

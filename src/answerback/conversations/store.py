@@ -16,6 +16,7 @@ from answerback.database.operation import BatchPlan, Database, Operation, Transa
 from answerback.database.pages import fitting
 from answerback.database.statement import Row, Statement
 from answerback.kernel.errors import NotFound
+from answerback.kernel.ids import EVERY_TENANT
 
 SHOWN_ENTRIES = 100
 AFTER_ALL = 2**62
@@ -37,15 +38,19 @@ ERASED_THROUGH = Statement("SELECT erased_through FROM conversations WHERE id = 
 ERASE_THROUGH = Statement(f"UPDATE conversations SET erased_through = last_position WHERE {_SESSION} RETURNING id")
 ERASE_ITEMS = Statement(f"DELETE FROM conversation_items WHERE {_OF_CONVERSATION}")
 
+_SUMMARY = """
+    SELECT id, tenant_id, key, last_position - erased_through AS messages, pending, updated_at,
+        metadata IS NULL AS is_session
+    FROM conversations"""
 # `updated_at <=` says what the tuples say already, in a way by which PostgreSQL knows that the index serves.
+_BEFORE = "updated_at <= :updated_at AND (updated_at, id) < (:updated_at, :id)"
+_LAST_USED_FIRST = "ORDER BY updated_at DESC, id DESC"
 RECENT = Statement(
-    """
-    SELECT id, key, last_position - erased_through AS messages, pending, updated_at
-    FROM conversations
-    WHERE tenant_id = :tenant_id AND metadata IS NULL
-        AND updated_at <= :updated_at AND (updated_at, id) < (:updated_at, :id)
-    ORDER BY updated_at DESC, id DESC LIMIT :limit"""
+    f"{_SUMMARY} WHERE tenant_id = :tenant_id AND metadata IS NULL AND {_BEFORE} {_LAST_USED_FIRST} LIMIT :limit"
 )
+LOOKED_AT = 500
+"""Of the conversations of all tenants so many are looked at for those that are sessions: no index has these alone."""
+RECENT_OF_ALL = Statement(f"{_SUMMARY} WHERE {_BEFORE} {_LAST_USED_FIRST} LIMIT {LOOKED_AT}")
 
 ENTRIES_PLAN = BatchPlan((REMEMBERED,), "entries")
 RECALL_PLAN = BatchPlan((REMEMBERED, ERASED_THROUGH), "recall")
@@ -94,11 +99,18 @@ def recent(
     _: Transaction, tenant_id: str, before: ConversationPosition | None, limit: int
 ) -> Operation[ConversationPage]:
     below = before or ConversationPosition(AFTER_ALL, AFTER_ALL)
-    rows = yield RECENT(tenant_id=tenant_id, limit=limit + 1, **below._asdict())
-    shown = rows[:limit]
-    summaries = [ConversationSummary(row.key, row.messages, row.pending, row.updated_at) for row in shown]
+    if tenant_id == EVERY_TENANT:
+        rows = yield RECENT_OF_ALL(**below._asdict())
+    else:
+        rows = yield RECENT(tenant_id=tenant_id, limit=limit + 1, **below._asdict())
+    sessions = [row for row in rows if row.is_session]
+    last = sessions[limit - 1] if len(sessions) > limit else rows[-1] if len(rows) == LOOKED_AT else None
     return ConversationPage(
-        summaries, ConversationPosition(shown[-1].updated_at, shown[-1].id) if len(rows) > limit else None
+        [
+            ConversationSummary(row.tenant_id, row.key, row.messages, row.pending, row.updated_at)
+            for row in sessions[:limit]
+        ],
+        None if last is None else ConversationPosition(last.updated_at, last.id),
     )
 
 
@@ -144,7 +156,8 @@ class ConversationStore:
         return await self._database.read.run(lambda tx: show(tx, tenant_id, key, before), tenant_id=tenant_id)
 
     async def recent(self, tenant_id: str, before: ConversationPosition | None, limit: int) -> ConversationPage:
-        """The last used ones first, those before a position."""
+        """The last used ones first, those before a position; a page of `EVERY_TENANT` may be short, or empty, and not
+        the last."""
         return await self._database.read.run(lambda tx: recent(tx, tenant_id, before, limit), tenant_id=tenant_id)
 
     async def erase(self, tenant_id: str, key: str, erase_jobs: EraseJobs) -> int:

@@ -16,6 +16,10 @@ AskedTenant = Annotated[
     Annotated[str, AfterValidator(no_nul)] | None,
     Query(max_length=64, description="This tenant instead of yours: for operators."),
 ]
+AskedTenantOrAll = Annotated[
+    Annotated[str, AfterValidator(no_nul)] | None,
+    Query(max_length=64, description="This tenant instead of yours, or with `*` all together: for operators."),
+]
 AskedTenantOf: TypeAlias = Callable[[Request, str | None], Awaitable[str]]
 """The tenant that an operator asks for, without one the caller's. Raises Forbidden, and as `TenantOf`."""
 

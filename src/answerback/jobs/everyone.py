@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from answerback.database.distinct import distinct
 from answerback.database.operation import Operation
 from answerback.database.statement import Statement
-from answerback.jobs.model import EVERY_TENANT, JobFilter
+from answerback.jobs.model import JobFilter
+from answerback.kernel.errors import InvalidField
+from answerback.kernel.ids import EVERY_TENANT
 
 MOST_TENANTS = 100
 """Each costs a list some probes of an index."""
@@ -50,6 +52,13 @@ def tenants_of(wanted: JobFilter) -> Operation[list[str]]:
         return []
     found = [row.tenant_id for row in (yield TENANTS())]
     return found if len(found) <= MOST_TENANTS else []
+
+
+def all_tenants() -> Operation[list[str]]:
+    found = [row.tenant_id for row in (yield TENANTS())]
+    if len(found) > MOST_TENANTS:
+        raise InvalidField("tenant", f"tenant: must be the id of one, since more than {MOST_TENANTS} have jobs")
+    return found
 
 
 def newest(before: str, limit: int) -> Operation[list[str]]:

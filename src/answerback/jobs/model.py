@@ -189,10 +189,6 @@ class JobRecord:
     deliveries: tuple[DeliveryRecord, ...] = ()
 
 
-EVERY_TENANT = "*"
-"""Stands for the id of a tenant where the jobs of all are listed."""
-
-
 @dataclass(frozen=True, slots=True)
 class JobFilter:
     """Which jobs a list shows; what is None is not asked for. `delivery` is the state of a job's own delivery, the one

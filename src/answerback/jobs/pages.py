@@ -22,9 +22,10 @@ from answerback.database.sql import one_of
 from answerback.database.statement import Statement
 from answerback.jobs import everyone
 from answerback.jobs.kind import ENDED, JobState, Registry
-from answerback.jobs.model import EVERY_TENANT, JobFilter, JobRecord, JobRecords
+from answerback.jobs.model import JobFilter, JobRecord, JobRecords
 from answerback.jobs.rows import LISTED_COLUMNS, beginning_of, record_of
 from answerback.jobs.sift import NEVER_FAILING, Walk, is_of_model, is_sifted, sift
+from answerback.kernel.ids import EVERY_TENANT
 from answerback.webhooks.listed import jobs_by_delivery, own_deliveries, with_delivery
 from answerback.webhooks.model import DeliveryState
 

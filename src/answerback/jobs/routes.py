@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from answerback.accounts.auth import Authenticator
 from answerback.accounts.model import Caller
-from answerback.http.caller import AskedTenant
+from answerback.http.caller import AskedTenant, AskedTenantOrAll
 from answerback.http.fields import EMPTY_IS_ABSENT, MomentInQuery, PageSize, epoch_ms, no_nul
 from answerback.http.idempotent_routes import Idempotent
 from answerback.http.known_queries import KNOWN_QUERIES
@@ -29,9 +29,10 @@ from answerback.http.responses import respond
 from answerback.jobs.bodies import JobDetails, JobPage, Retried, job_body, job_details, retried_body
 from answerback.jobs.canceller import Canceller
 from answerback.jobs.kind import JobState
-from answerback.jobs.model import EVERY_TENANT, JobFilter
+from answerback.jobs.model import JobFilter
 from answerback.jobs.store import JobStore
 from answerback.jobs.submit import Submitter
+from answerback.kernel.ids import EVERY_TENANT
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.shares import Shares
 from answerback.kernel.turns import Turns
@@ -94,10 +95,6 @@ Before = Annotated[
     Annotated[str, AfterValidator(_job_id)] | None,
     EMPTY_IS_ABSENT,
     Query(description="Only older jobs than this one: the `next` of a page."),
-]
-TenantFilter = Annotated[
-    Annotated[str, AfterValidator(no_nul)] | None,
-    Query(max_length=64, description="This tenant's jobs instead of yours, or with `*` those of all: for operators."),
 ]
 
 LIST_ERRORS = QUERY_ERRORS | TENANT_ERRORS
@@ -165,7 +162,7 @@ def _add_list(routes: APIRouter, store: JobStore, authenticator: Authenticator) 
         until: UntilFilter = None,
         limit: PageSize = DEFAULT_PAGE_SIZE,
         before: Before = None,
-        tenant: TenantFilter = None,
+        tenant: AskedTenantOrAll = None,
     ) -> Response:
         """Long fields, such as an answer, are shown by single jobs only."""
         caller = await authenticator.caller(request, tenant)

@@ -10,6 +10,7 @@ from answerback.jobs import (
     cancel,
     claim,
     depth,
+    everyone,
     expire,
     finish,
     order,
@@ -173,6 +174,10 @@ class JobStore:
     async def owner(self, job_id: str) -> str:
         """The id of the job's tenant. Raises NotFound."""
         return await self._read(lambda tx: read.owner(tx, job_id))
+
+    async def tenants(self) -> Sequence[str]:
+        """The ids of all tenants that have jobs. Raises InvalidField where those are too many to be merged."""
+        return await self._read(lambda _: everyone.all_tenants())
 
     async def list(self, wanted: JobFilter, before: str | None, limit: int) -> JobRecords:
         """Newest first, without long results and attempts; `before` is the `following` of the page before."""

@@ -2,6 +2,9 @@
 
 import random
 
+EVERY_TENANT = "*"
+"""Stands for the id of a tenant where what all have is listed."""
+
 
 def new_id(prefix: str, now_ms: int) -> str:
     """`prefix` + 32 hex digits of a UUIDv7 (RFC 9562, section 5.7) of the given epoch milliseconds."""

@@ -11,8 +11,9 @@ from answerback.accounts.auth import Authenticator
 from answerback.http.request_log import ENDLESS
 from answerback.http.sse import EVENT_STREAM, named_event, sse_response
 from answerback.jobs.bodies import JobBody, job_body
-from answerback.jobs.model import EVERY_TENANT, JobFilter
+from answerback.jobs.model import JobFilter
 from answerback.jobs.store import JobStore
+from answerback.kernel.ids import EVERY_TENANT
 from answerback.overview.bodies import Answering, overview_body
 from answerback.overview.feed import Events, Feeds
 from answerback.overview.overviews import Overviews

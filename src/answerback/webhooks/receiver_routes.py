@@ -10,16 +10,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from answerback.http.bodies import StrictBody, body_schema, read_body
-from answerback.http.caller import AskedTenant, AskedTenantOf
+from answerback.http.caller import AskedTenant, AskedTenantOf, AskedTenantOrAll
 from answerback.http.fields import CallbackUrl
 from answerback.http.known_queries import KNOWN_QUERIES
 from answerback.http.openapi_parts import KEY_ERRORS, NOT_JSON, TENANT_ERRORS, errors
-from answerback.http.responses import Time, respond
+from answerback.http.responses import Time, is_none, respond
 from answerback.kernel.errors import CallbackRefused
+from answerback.kernel.ids import EVERY_TENANT
 from answerback.kernel.json import Json
+from answerback.webhooks.every_receiver import EveryReceiver
 from answerback.webhooks.guard import AddressGuard
 from answerback.webhooks.receiver_rows import COUNTED, NEWEST
-from answerback.webhooks.receivers import MAX_FAILING
+from answerback.webhooks.receivers import MAX_FAILING, Receiver
 from answerback.webhooks.store import DeliveryStore
 from answerback.webhooks.trial import Trial
 
@@ -38,6 +40,12 @@ class ReceiverBody(BaseModel):
 
     model_config = ConfigDict(from_attributes=True)
 
+    tenant_id: str | None = Field(
+        None,
+        description="For operators who ask for all tenants: whose callbacks go there.",
+        examples=["tnt_01a1fc8454427e0488ed70bfd1c5a7e4"],
+        exclude_if=is_none,
+    )
     origin: str = Field(examples=["https://example.com:443"])
     url: str = Field(description="Where one of its newest callbacks goes.", examples=["https://example.com/callback"])
     healthy: bool | None = Field(
@@ -76,6 +84,11 @@ class ReceiverTested(BaseModel):
     status_code: int = Field(examples=[200])
 
 
+def _body(receiver: Receiver, tenant_id: str | None = None) -> ReceiverBody:
+    body = ReceiverBody.model_validate(receiver)
+    return body if tenant_id is None else body.model_copy(update={"tenant_id": tenant_id})
+
+
 @dataclass(frozen=True, slots=True)
 class Receivers:
     """What the routes need. `sample` is the body of a callback that tries a receiver."""
@@ -86,7 +99,9 @@ class Receivers:
     sample: Mapping[str, Json]
 
 
-def router(receivers: Receivers, polling_tenant_of: AskedTenantOf, tenant_of: AskedTenantOf) -> APIRouter:
+def router(
+    receivers: Receivers, everyones: EveryReceiver, polling_tenant_of: AskedTenantOf, tenant_of: AskedTenantOf
+) -> APIRouter:
     """`/v1/receivers` and `/v1/receivers/test`. `polling_tenant_of` counts no request."""
     routes = APIRouter(prefix="/v1", tags=["jobs"])
 
@@ -97,12 +112,16 @@ def router(receivers: Receivers, polling_tenant_of: AskedTenantOf, tenant_of: As
         responses=KEY_ERRORS | TENANT_ERRORS,
         dependencies=KNOWN_QUERIES,
     )
-    async def list_receivers(request: Request, tenant: AskedTenant = None) -> Response:
+    async def list_receivers(request: Request, tenant: AskedTenantOrAll = None) -> Response:
         """By server, a hundred at most: those that are owed something, then those that took one of the newest
-        callbacks. It does not count against the rate."""
+        callbacks. Those of all tenants are as old as it takes to read them, a hundred times. It does not count against
+        the rate."""
         tenant_id = await polling_tenant_of(request, tenant)
-        found = await receivers.store.receivers(tenant_id)
-        return respond(200, ReceiverList(items=[ReceiverBody.model_validate(each) for each in found]))
+        if tenant_id == EVERY_TENANT:
+            items = [_body(each.receiver, each.tenant_id) for each in await everyones.get()]
+        else:
+            items = [_body(each) for each in await receivers.store.receivers(tenant_id)]
+        return respond(200, ReceiverList(items=items))
 
     @routes.post(
         "/receivers/test",

@@ -59,6 +59,10 @@ class Receiver:
     next_attempt_at: int | None
     delivered_at: int | None
 
+    @property
+    def owed(self) -> int:
+        return self.waiting + self.held + self.sending + self.dead
+
 
 _Tried: TypeAlias = tuple[Row, Sequence[Attempt]]
 """A delivery, and the attempts at it that it remembers."""

@@ -72,6 +72,12 @@ export function go(href) {
   dispatchEvent(new Event("go"));
 }
 
+/** The same, in the place of the page that is shown. */
+export function goInstead(href) {
+  history.replaceState(history.state, "", href);
+  dispatchEvent(new Event("go"));
+}
+
 /** The path with the query changed: an empty value takes a parameter away. */
 export function changed(query, changes) {
   const next = new URLSearchParams(query);

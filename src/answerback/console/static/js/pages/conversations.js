@@ -7,7 +7,7 @@ import { label } from "../parts/badge.js";
 import { input } from "../parts/fields.js";
 import { empty, head } from "../parts/notice.js";
 import { inline } from "../parts/text.js";
-import { othersToo, whose } from "../parts/tenants.js";
+import { ALL, ofTenant, othersToo, tenantNames, tenantOrAll, whose } from "../parts/tenants.js";
 import { changed, conversationPath, go } from "../router.js";
 import { time } from "../time.js";
 
@@ -15,12 +15,12 @@ export const title = "Conversations";
 
 const COLUMNS = ["Conversation", "Messages", "Waiting", "Last used"];
 const SIZE = 50;
-const REREAD_MS = 10_000;
 
 export async function page(view) {
-  const tenant = view.tenant;
+  const tenant = tenantOrAll(view);
+  const isAll = tenant === ALL;
   const place = h("div");
-  const others = othersToo(view);
+  const others = isAll ? null : othersToo(view);
   const body = h("tbody");
   const heads = COLUMNS.map((name, i) => h("th", { scope: "col", class: i === 1 || i === 2 ? "number" : "" }, name));
   const table = h(
@@ -31,27 +31,40 @@ export async function page(view) {
   const lead = "What the service remembers, and which messages wait for their turn.";
   fill(
     view.root,
-    head("Conversations", lead, whose(view), opener(tenant)),
+    head("Conversations", lead, whose(view, { all: isAll }), opener(view.tenant === ALL ? null : view.tenant)),
     h("section.card", { "aria-label": "Conversations" }, place),
   );
   const before = view.query.get("before");
-  const read = async () => {
-    const { items, next } = await get("/v1/sessions", { limit: SIZE, before, tenant }, view.signal);
+  const own = view.session.tenant;
+  let names = new Map();
+  let page;
+  const draw = () => {
+    const { items, next } = page;
     sync(
       body,
-      items.map((each) => ({ key: each.key, value: each, make: () => row(each, tenant) })),
+      items.map((one) => ({
+        key: `${one.tenant_id ?? ""} ${one.key}`,
+        value: [one, names.size],
+        make: () => row(one, isAll ? one.tenant_id : tenant, own, names),
+      })),
     );
-    refill(place, items.length ? [table, pager(view.query, next)] : nothing(others));
+    refill(place, items.length ? table : nothing(others, next), pager(view.query, next));
+  };
+  const read = async () => {
+    page = await get("/v1/sessions", { limit: SIZE, before, tenant }, view.signal);
+    draw();
   };
   await read();
-  if (!before) view.every(REREAD_MS, read);
+  if (!before) view.live(read);
+  if (isAll) view.again(async () => ((names = await tenantNames(view)), draw()));
 }
 
-function row(one, tenant) {
+function row(one, tenant, own, names) {
+  const href = conversationPath(one.key, tenant === own ? null : tenant);
   return h(
     "tr.link",
     {},
-    h("td", {}, h("a.whole.cut", { href: conversationPath(one.key, tenant) }, inline(one.key))),
+    h("td", {}, h("a.whole.cut", { href }, inline(one.key)), ofTenant(names, tenant, own)),
     h("td.number", { "data-name": "Messages" }, one.messages ? number(one.messages) : h("span.muted", {}, "Erased")),
     h(
       "td.number",
@@ -76,7 +89,9 @@ function opener(tenant) {
   return h("form", { onsubmit: open }, name);
 }
 
-function nothing(others) {
+/** Of all tenants' conversations some pages have none: `next` is where to look on. */
+function nothing(others, next) {
+  if (next) return empty("No conversation among those used last", "Older ones may have some.");
   const start = h("a.button.primary", { href: "/console/playground?by=webhook" }, "Send a test message");
   return empty(
     "No conversations yet",

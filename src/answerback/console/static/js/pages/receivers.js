@@ -8,8 +8,9 @@ import { attempt, card, empty, head, toast } from "../parts/notice.js";
 import { resend } from "../parts/resend.js";
 import { secret } from "../parts/secret.js";
 import { health, problemAt } from "../parts/standing.js";
-import { othersToo, whose } from "../parts/tenants.js";
+import { ALL, ofTenant, othersToo, tenantNames, tenantOrAll, whose } from "../parts/tenants.js";
 import { inline } from "../parts/text.js";
+import { changed, goInstead } from "../router.js";
 import { time } from "../time.js";
 
 export const title = "Receivers";
@@ -21,7 +22,6 @@ const SHOWN_PATHS = 3;
 const NEWEST = 1000;
 
 export async function page(view) {
-  const tenant = view.tenant;
   const parts = { body: h("tbody"), place: h("div"), progress: h("div"), more: h("div.stack") };
   const heads = COLUMNS.map((name) =>
     h(
@@ -35,45 +35,92 @@ export async function page(view) {
     {},
     h("table.cards", { "aria-label": "Receivers" }, h("thead", {}, h("tr", {}, heads)), parts.body),
   );
-  /** What is shown; `read` shows it anew. */
-  const receivers = { items: [], read: null };
-  const again = (server) => resend(view, server, parts.progress, { tenant, receivers });
+  const receivers = new Receivers(view, tenantOrAll(view));
+  const isAll = receivers.tenant === ALL;
+  const again = (server, tenant) => resend(view, server, parts.progress, { tenant, receivers: receivers.of(tenant) });
+  parts.all = h(
+    "button.button.primary",
+    { type: "button", onclick: () => again("", receivers.tenants()[0] ?? null) },
+    "Resend all that failed",
+  );
   const lead =
     "Each server that your callbacks go to. One that is down holds up no other; what it is owed is sent again for days.";
-  const act = h("button.button.primary", { type: "button", onclick: () => again("") }, "Resend all that failed");
   fill(
     view.root,
-    head("Receivers", lead, whose(view), act),
+    head("Receivers", lead, whose(view, { all: isAll }), parts.all),
     h("div.stack", {}, parts.progress, h("section.card", { "aria-label": "Receivers" }, parts.place), parts.more),
   );
-  const others = othersToo(view);
+  const how = { again, names: new Map(), own: view.session.tenant, others: isAll ? null : othersToo(view) };
   let own = null;
-  receivers.read = async () => {
-    const { items } = await get("/v1/receivers", { tenant }, view.signal);
-    receivers.items = items;
-    draw(parts, items, { again, tenant, others });
-    act.disabled = !items.some(isOwed);
-    own?.drawHealth(items);
+  receivers.drawn = () => {
+    draw(parts, receivers, how);
+    own?.drawHealth(receivers.items.filter(({ tenant }) => tenant === null));
   };
-  await receivers.read();
+  try {
+    await receivers.read();
+  } catch (error) {
+    if (!isAll || error.status !== 422) throw error;
+    // Tenants are too many to be shown together.
+    return goInstead(changed(view.query, { tenant: view.session.tenant }));
+  }
   view.live(receivers.read);
-  if (tenant && tenant !== view.session.tenant) return;
+  if (isAll) view.again(async () => ((how.names = await tenantNames(view)), receivers.drawn()));
+  else if (receivers.tenant) return;
   own = await endpoints(view);
   view.live(own.read, { isSlow: true });
-  own.drawHealth(receivers.items);
   fill(parts.more, own.element, secret());
+  receivers.drawn();
+}
+
+/** What is shown: receivers of one tenant, null for the reader's own, or of all together; each says whose it is. */
+class Receivers {
+  items = [];
+  drawn = () => null;
+
+  constructor(view, tenant) {
+    Object.assign(this, { view, tenant });
+  }
+
+  /** Shows them anew. */
+  read = async () => {
+    this.items = await this.#get(this.tenant);
+    this.drawn();
+  };
+
+  /** Of one tenant, read apart where more are shown. */
+  of(tenant) {
+    if (tenant === this.tenant) return this;
+    const theirs = { items: this.items.filter((one) => one.tenant === tenant) };
+    theirs.read = async () => (theirs.items = await this.#get(tenant));
+    return theirs;
+  }
+
+  tenants() {
+    return [...new Set(this.items.map(({ tenant }) => tenant))];
+  }
+
+  async #get(tenant) {
+    const { items } = await get("/v1/receivers", { tenant }, this.view.signal);
+    const own = this.view.session.tenant;
+    const whose = ({ tenant_id: id }) => (tenant === ALL ? (id === own ? null : id) : tenant);
+    return items.map((one) => ({ ...one, tenant: whose(one) }));
+  }
 }
 
 const isOwed = (one) => one.waiting + one.held + one.dead > 0;
 
-function draw(parts, items, how) {
-  const isCut = (name) => items.reduce((so, one) => so + one[name], 0) >= NEWEST;
-  const cut = { held: isCut("held"), dead: isCut("dead") };
-  sync(
-    parts.body,
-    items.map((one) => ({ key: one.origin, value: [one, cut], make: () => row(one, cut, how) })),
-  );
+function draw(parts, receivers, how) {
+  const { items } = receivers;
+  const isCut = (of, name) => items.reduce((so, one) => so + (one.tenant === of ? one[name] : 0), 0) >= NEWEST;
+  const shown = items.map((one) => {
+    const cut = { held: isCut(one.tenant, "held"), dead: isCut(one.tenant, "dead") };
+    const make = () => row(one, cut, how);
+    return { key: `${one.tenant ?? ""} ${one.origin}`, value: [one, cut, how.names.size], make };
+  });
+  sync(parts.body, shown);
   fill(parts.place, items.length ? parts.table : nothing(how.others));
+  parts.all.hidden = receivers.tenants().length > 1;
+  parts.all.disabled = !items.some(isOwed);
 }
 
 function nothing(others) {
@@ -81,7 +128,7 @@ function nothing(others) {
   return empty("No callbacks yet", "A receiver appears here with the first callback that goes to it.", others, start);
 }
 
-function row(one, cut, { again, tenant }) {
+function row(one, cut, { again, names, own }) {
   const server = serverOf(one.url);
   const button = (name, act) =>
     h("button.button.tight", { type: "button", "aria-label": `${name}: ${server}`, onclick: act }, name);
@@ -93,6 +140,7 @@ function row(one, cut, { again, tenant }) {
       "td.wide",
       {},
       h("div.cut", {}, inline(server)),
+      ofTenant(names, one.tenant ?? own, own),
       problems(one),
     ),
     h("td", {}, health(one)),
@@ -110,8 +158,8 @@ function row(one, cut, { again, tenant }) {
       h(
         "span.row.end",
         {},
-        button("Send test", ({ currentTarget }) => test(one, currentTarget, tenant)),
-        isOwed(one) ? button("Resend", () => again(server)) : null,
+        button("Send test", ({ currentTarget }) => test(one, currentTarget)),
+        isOwed(one) ? button("Resend", () => again(server, one.tenant)) : null,
       ),
     ),
   );
@@ -131,7 +179,7 @@ function problems({ healthy, last_error: why, failing }) {
 }
 
 /** Sends a sample to where one of its newest callbacks goes. */
-async function test({ url }, button, tenant) {
+async function test({ url, tenant }, button) {
   await attempt(button, async () => {
     const { status_code: status } = await post("/v1/receivers/test", { url }, { query: { tenant } });
     toast(`${serverOf(url)} answered ${status}.`);

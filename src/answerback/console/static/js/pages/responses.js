@@ -5,9 +5,9 @@ import { fill, h, refill, sync } from "../dom.js";
 import { number } from "../format.js";
 import { jobBadge, label } from "../parts/badge.js";
 import { curl } from "../parts/samples.js";
-import { code } from "../parts/code.js";
+import { commands } from "../parts/commands.js";
 import { empty, head } from "../parts/notice.js";
-import { whose } from "../parts/tenants.js";
+import { ALL, ofTenant, tenantNames, tenantOrAll, whose } from "../parts/tenants.js";
 import { id, inline } from "../parts/text.js";
 import { changed, jobPath } from "../router.js";
 import { time } from "../time.js";
@@ -16,10 +16,10 @@ export const title = "Responses";
 
 const COLUMNS = ["State", "Response", "Model", "Tokens", "Asked"];
 const SIZE = 50;
-const REREAD_MS = 5000;
 
 export async function page(view) {
-  const tenant = view.tenant;
+  const tenant = tenantOrAll(view);
+  const isAll = tenant === ALL;
   const place = h("div");
   const body = h("tbody");
   const heads = COLUMNS.map((name) => h("th", { scope: "col", class: name === "Tokens" ? "number" : "" }, name));
@@ -29,23 +29,32 @@ export async function page(view) {
     h("table.cards", { "aria-label": "Responses" }, h("thead", {}, h("tr", {}, heads)), body),
   );
   const lead = "What OpenAI's SDKs asked for with responses.create, stored under its id.";
-  fill(view.root, head("Responses", lead, whose(view)), h("section.card", { "aria-label": "Responses" }, place));
+  const list = h("section.card", { "aria-label": "Responses" }, place);
+  fill(view.root, head("Responses", lead, whose(view, { all: isAll })), list);
   const before = view.query.get("before");
-  const read = async () => {
-    const { items, next } = await get("/v1/jobs", { kind: "response", limit: SIZE, before, tenant }, view.signal);
+  let names = new Map();
+  const draw = ({ items, next }) => {
+    const own = view.session.tenant;
     sync(
       body,
-      items.map((job) => ({ key: job.job_id, value: job, make: () => row(job, tenant) })),
+      items.map((job) => ({ key: job.job_id, value: [job, names.size], make: () => row(job, own, names) })),
     );
-    refill(place, items.length ? [table, pager(view.query, next)] : nothing(view.session));
+    refill(place, items.length ? table : nothing(view.session, next), pager(view.query, next));
+  };
+  let page;
+  const read = async () => {
+    page = await get("/v1/jobs", { kind: "response", limit: SIZE, before, tenant }, view.signal);
+    draw(page);
   };
   await read();
-  if (!before) view.every(REREAD_MS, read);
+  if (!before) view.live(read);
+  if (isAll) view.again(async () => ((names = await tenantNames(view)), draw(page)));
 }
 
 /** A response is shown to its own tenant only; another's is shown as the job that it is. */
-function row(job, tenant) {
-  const href = tenant ? jobPath(job.job_id, tenant) : `/console/responses/${job.response_id}`;
+function row(job, own, names) {
+  const isOwn = (job.tenant_id ?? own) === own;
+  const href = isOwn ? `/console/responses/${job.response_id}` : jobPath(job.job_id, job.tenant_id);
   const total = job.usage?.total_tokens;
   return h(
     "tr.link",
@@ -59,21 +68,24 @@ function row(job, tenant) {
         jobBadge(job.status),
       ),
     ),
-    h("td.nowrap", {}, h("span.row", {}, id(job.response_id), job.background ? label("background") : null)),
+    h(
+      "td.nowrap",
+      {},
+      h("span.row", {}, id(job.response_id), job.background ? label("background") : null),
+      ofTenant(names, job.tenant_id, own),
+    ),
     h("td", {}, job.model ? inline(job.model) : h("span.none.muted", {}, "–")),
     h("td.number", { "data-name": "Tokens" }, total ? number(total) : h("span.none.muted", {}, "–")),
     h("td.when.nowrap.muted", {}, time(job.created_at)),
   );
 }
 
-function nothing(session) {
+/** Among very many jobs of all tenants some pages have none: `next` is where to look on. */
+function nothing(session, next) {
+  if (next) return empty("No response among the newest jobs", "Older ones may have some.");
   const body = { input: "Write a haiku about a queue.", background: true };
-  const command = h(
-    "div.sample",
-    {},
-    code({ curl: curl("/v1/responses", body, session.copiedKey) }, session.copiedKey),
-  );
-  return empty("No responses yet", "Ask for one with OpenAI's SDK, or with this command:", command);
+  const { element } = commands(session, (key) => ({ curl: curl("/v1/responses", body, key) }));
+  return empty("No responses yet", "Ask for one with OpenAI's SDK, or with this command:", h("div.sample", {}, element));
 }
 
 function pager(query, next) {

@@ -44,7 +44,7 @@ export async function endpoints(view) {
     servers = items;
     drawStandings();
   };
-  return { element: card("Webhook endpoints", place, make), read, drawHealth };
+  return { element: card("Your webhook endpoints", place, make), read, drawHealth };
 }
 
 /** Its own failure, if its path is known to fail; else how its server is: where another path fails, that is named. */

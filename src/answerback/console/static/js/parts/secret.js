@@ -47,5 +47,5 @@ export function secret() {
     toast("The secret was rotated.");
     draw(made);
   }
-  return card("Signing secret", place, reveal, rotate);
+  return card("Your signing secret", place, reveal, rotate);
 }

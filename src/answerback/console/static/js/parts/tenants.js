@@ -5,6 +5,7 @@ import { fill, h } from "../dom.js";
 import { tail } from "../format.js";
 import { changed, go } from "../router.js";
 import { select } from "./fields.js";
+import { inline } from "./text.js";
 
 /** So many keys are read for their tenants. */
 const SIZE = 100;
@@ -12,6 +13,12 @@ const MOST_READ = 50;
 
 /** Stands for all tenants together, where a list takes that. */
 export const ALL = "*";
+
+/** Whose objects a page shows that can show all together: those of all, where an operator has made no choice. */
+export function tenantOrAll({ session, query, tenant }) {
+  const isOperator = session.operator && !session.keyless;
+  return isOperator && (query.get("tenant") ?? ALL) === ALL ? ALL : tenant;
+}
 
 const asked = new WeakMap();
 
@@ -64,6 +71,10 @@ export function whose(view, { all = false } = {}) {
   });
   return place;
 }
+
+/** Whose something is that is not the reader's own, by the `names` of a list of all tenants, once those are read. */
+export const ofTenant = (names, id, own) =>
+  !names.size || id === own ? null : h("div.small.muted.cut", {}, "of ", inline(names.get(id) ?? id));
 
 /** Said where nothing is shown, if there are tenants to choose from. */
 export function othersToo(view) {
