@@ -90,7 +90,7 @@ async def test_a_caller_whose_wait_is_over_hears_when_to_come_again(surroundings
     assert len(refused) >= 3
     assert {reply.status for reply in answers} == {429, 503}
     for reply in refused:
-        assert "calls that the provider is asked at once" in problem(reply, 429, "upstream_rate_limited")
+        assert "is asked at once are under way" in problem(reply, 429, "upstream_rate_limited")
         assert int(reply.headers["Retry-After"]) >= 1
 
 
