@@ -9,6 +9,8 @@ CHUNKS_A_SECOND, CHUNKS_AT_ONCE = 10_000, 4_000
 as fast."""
 CONTENT_OF_A_CHUNK = 16
 """So many bytes make up for a chunk."""
+CONTENT_OF_A_STRANGERS_CHUNK = 1024
+"""The same of those that share an allowance: together they would take the whole time in chunks of 64 bytes."""
 CHUNKS_A_LOOK = 256
 """After how many chunks the clock is looked at."""
 
@@ -18,16 +20,17 @@ def usual_allowance() -> Allowance:
 
 
 class ChunkRate:
-    """Of one peer, which may share an `allowance` with others. `now` is the event loop's time."""
+    """Of one peer. Strangers share an `allowance`. `now` is the event loop's time."""
 
     def __init__(self, now: Callable[[], float], allowance: Allowance | None = None) -> None:
         self._now = now
         self._small = 0
         self._allowance = allowance
+        self._content = CONTENT_OF_A_CHUNK if allowance is None else CONTENT_OF_A_STRANGERS_CHUNK
 
     def rest_after(self, chunks: int, content: int) -> float:
         """Seconds for which nothing more should be read, once as many chunks came with as many bytes in them."""
-        self._small += max(0, chunks - content // CONTENT_OF_A_CHUNK)
+        self._small += max(0, chunks - content // self._content)
         if self._small < CHUNKS_A_LOOK:
             return 0.0
         small, self._small = self._small, 0
