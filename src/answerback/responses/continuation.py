@@ -102,12 +102,13 @@ class _Repeated:
     def _rest(self, event: Event) -> Event | None:
         """The end of a delta that readers do not have."""
         text: str = event["delta"]
-        expected = self.past.events[self.at]["delta"][self.offset :]
-        if expected.startswith(text):
+        past: str = self.past.events[self.at]["delta"]
+        if past.startswith(text, self.offset):
             self.offset += len(text)
-            if self.at == len(self.past.events) - 1 and len(expected) == len(text):
+            if self.at == len(self.past.events) - 1 and self.offset == len(past):
                 self.at, self.offset = self.at + 1, 0
             return None
+        expected = past[self.offset :]
         if self.at < len(self.past.events) - 1 or not text.startswith(expected):
             raise _Differs
         self.at, self.offset = self.at + 1, 0

@@ -39,23 +39,32 @@ def thought_in(said: Mapping[str, Json]) -> Thought | None:
     return Thought(text, None) if text else None
 
 
+class _Pieces(list[str]):
+    """A text in pieces, joined at the end: longer and longer texts would cost the square of their length."""
+
+
 def merged(details: Sequence[Json]) -> list[Json]:
     """Streamed `reasoning_details` as whole ones: pieces of the same index and type belong together."""
-    whole: list[Json] = []
+    whole: list[dict[str, Json]] = []
     for piece in details:
-        last = whole[-1] if whole else None
         if not isinstance(piece, dict):
             continue
-        if isinstance(last, dict) and all(last.get(key) == piece.get(key) for key in ("index", "type")):
-            for key, value in piece.items():
-                grows = key in ("text", "summary", "data") and isinstance(value, str) and isinstance(last.get(key), str)
-                if grows:
-                    last[key] += value
-                elif value is not None:
-                    last[key] = value
-        else:
-            whole.append(dict(piece))
-    return whole
+        if not whole or any(whole[-1].get(key) != piece.get(key) for key in ("index", "type")):
+            whole.append({})
+        for key, value in piece.items():
+            _add(whole[-1], key, value)
+    return [
+        {key: "".join(value) if isinstance(value, _Pieces) else value for key, value in each.items()} for each in whole
+    ]
+
+
+def _add(whole: dict[str, Json], key: str, value: Json) -> None:
+    if key in ("text", "summary", "data") and isinstance(value, str):
+        if not isinstance(whole.get(key), _Pieces):
+            whole[key] = _Pieces()
+        whole[key].append(value)
+    elif value is not None or key not in whole:
+        whole[key] = value
 
 
 def _parts(content: Json) -> Sequence[Mapping[str, Json]]:
