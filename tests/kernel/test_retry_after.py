@@ -87,6 +87,8 @@ def test_a_senseless_wait_is_none(value: str | None) -> None:
         ("back off for 8 seconds", 8.0),
         ("cooldown: 15s", 15.0),
         ("retry after 2 requests", None),
+        ("60 requests are allowed per 60 seconds", None),
+        ("you may back off; 5 s is the timeout", None),
         ("retry after 2025", 2_025.0),
         ("retry after 2025-06-15", None),
         ("retry_after: -5", None),

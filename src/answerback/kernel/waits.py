@@ -23,8 +23,9 @@ _PIECE = re.compile(
 _DURATION = re.compile(rf"(?:{_PIECE.pattern}(?:,? (?:and )?(?=[0-9]))?){{1,5}}", re.IGNORECASE)
 _ISO_DURATION = re.compile(r"PT(?:([0-9]{1,5})H)?(?:([0-9]{1,6})M)?(?:([0-9]{1,8}(?:\.[0-9]{1,9})?)S)?", re.IGNORECASE)
 _ASKED = re.compile(
-    r"\b(?:try(?:ing)? again|retry(?:ing)?|retry_after|wait|resets?|available|replenished|resume|lifted|expires?"
-    r"|allowed|back ?off|cool ?down)\b(?=([^0-9.]{0,30}\b))",
+    r"\b(?:try(?:ing)? again|retry(?:ing)?|retry_after|wait|resets?|available|replenished|resume"
+    r"|(?:lifted|expires?|allowed|back ?off|cool ?down)(?=:| (?:again )?(?:in|after|at|for|is)\b))"
+    r"\b(?=([^0-9.]{0,30}\b))",
     re.IGNORECASE,
 )
 _ASKED_SECONDS = re.compile(
