@@ -13,7 +13,7 @@ import pytest
 
 from answerback.database.postgres import runner
 from answerback.database.postgres.session import LONG_LOCK_TIMEOUT
-from answerback.database.sqlite_schema import migrate as migrate_sqlite
+from answerback.database.sqlite.schema import migrate as migrate_sqlite
 from answerback.testing import process
 from answerback.testing.clock import FakeClock
 from answerback.testing.process import spawn

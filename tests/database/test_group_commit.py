@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from answerback.database.group_commit import GroupCommit
 from answerback.database.operation import MAX_GROUP, MAX_GROUP_BYTES, Operation, Transaction
 from answerback.database.sqlite import connector
+from answerback.database.sqlite.group_commit import GroupCommit
 from answerback.database.statement import Statement
 from answerback.kernel.errors import Conflict, StorageUnavailable
 from builders import accept, rows

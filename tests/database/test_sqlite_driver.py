@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from answerback.database.operation import Operation
-from answerback.database.sqlite_driver import Driver
+from answerback.database.sqlite.driver import Driver
 from answerback.database.statement import Query, Rows, Statement, Update
 
 PUT = Statement("INSERT INTO shelf (id, state) VALUES (:id, 'put')", computed="SELECT :size * 2 AS id")

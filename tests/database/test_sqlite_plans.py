@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from answerback.database.sqlite_driver import texts
+from answerback.database.sqlite.driver import texts
 from answerback.database.statement import PARAMETER, Statement
 from answerback.testing.clock import FakeClock
 from builders import accept, ended_job, raw

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from answerback.database import revision, sqlite
-from answerback.database.sqlite_schema import migrate
+from answerback.database.sqlite.schema import migrate
 from answerback.kernel.errors import StorageUnavailable
 from answerback.testing.clock import FakeClock
 from builders import accept, dump, raw, rows

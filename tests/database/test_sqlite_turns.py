@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from answerback.database.group_commit import GroupCommit
 from answerback.database.operation import Operation
 from answerback.database.sqlite import connector
+from answerback.database.sqlite.group_commit import GroupCommit
 
 
 class FixedClock:

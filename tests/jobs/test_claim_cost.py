@@ -6,7 +6,7 @@ from collections.abc import Generator
 import pytest
 
 from answerback.database.operation import Begin, Operation, Query, Rows, Statement, Transaction
-from answerback.database.sqlite_driver import Driver
+from answerback.database.sqlite.driver import Driver
 from answerback.jobs import claim as claiming
 from answerback.jobs import repeat
 from answerback.jobs.kind import Queue

@@ -1,7 +1,7 @@
 """Operations without I/O: generators that yield statements and receive rows.
 
 An operation is written once; the runner that drives it decides how statements reach a database and which operations
-share a transaction. SQLite's is `answerback.database.group_commit`, PostgreSQL's `answerback.database.postgres.runner`.
+share a transaction: SQLite's is `sqlite/group_commit.py`, PostgreSQL's `postgres/runner.py`.
 """
 
 import asyncio

@@ -1,8 +1,6 @@
 """Which schema a database has, and the migrations that lead to this version's."""
 
-import contextlib
 import re
-import sqlite3
 from pathlib import Path
 
 from answerback.database.dialect import Dialect
@@ -19,15 +17,6 @@ VERSION_TABLE = "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL 
 
 class MigrationError(Exception):
     """The database cannot be brought to this version's schema."""
-
-
-def is_current(path: Path) -> bool:
-    """Whether there is an SQLite database with this version's schema. One that cannot be read is not current."""
-    try:
-        with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)) as connection:
-            return connection.execute("SELECT version_num FROM alembic_version").fetchall() == [(HEAD,)]
-    except sqlite3.Error:
-        return False
 
 
 def migrations_since(revision: str | None, dialect: Dialect) -> list[list[str]]:

@@ -12,7 +12,7 @@ from answerback.database.dialect import Dialect
 def migrate(path: Path, busy_seconds: float) -> None:
     """Applies the migrations that are missing, all of them to a file that does not exist; a current database is not
     written to. Raises sqlite3.Error, OSError, MigrationError."""
-    if revision.is_current(path):
+    if _is_current(path):
         return
     # The file holds messages and secrets: other users of this machine must not read it.
     os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
@@ -23,6 +23,15 @@ def migrate(path: Path, busy_seconds: float) -> None:
             for statement in statements:
                 connection.execute(statement)
         connection.execute("COMMIT")
+
+
+def _is_current(path: Path) -> bool:
+    """Whether there is an SQLite database with this version's schema. One that cannot be read is not current."""
+    try:
+        with contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True)) as connection:
+            return connection.execute("SELECT version_num FROM alembic_version").fetchall() == [(revision.HEAD,)]
+    except sqlite3.Error:
+        return False
 
 
 def _revision(connection: sqlite3.Connection) -> str | None:

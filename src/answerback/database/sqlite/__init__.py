@@ -8,11 +8,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from answerback.database.group_commit import GroupCommit
 from answerback.database.operation import Committed, Database
 from answerback.database.revision import MigrationError
-from answerback.database.sqlite_clock import SqliteClock
-from answerback.database.sqlite_schema import migrate
+from answerback.database.sqlite.clock import SqliteClock
+from answerback.database.sqlite.group_commit import GroupCommit
+from answerback.database.sqlite.schema import migrate
 from answerback.kernel.clock import Clock
 from answerback.kernel.errors import StorageUnavailable
 from answerback.kernel.telemetry import UNMEASURED, Metrics

@@ -24,7 +24,7 @@ from answerback.database.operation import (
     Committed,
     Transaction,
 )
-from answerback.database.sqlite_driver import Driver
+from answerback.database.sqlite.driver import Driver
 from answerback.kernel.errors import Refusal, StorageUnavailable
 from answerback.kernel.round_robin import RoundRobin
 from answerback.kernel.telemetry import UNMEASURED, Fallback, Metrics
