@@ -23,9 +23,9 @@ class Dialect(Enum):
         the whole table."""
         return self.either(f"{column} IN ({ids})", f"{column} = ANY(ARRAY({ids}))")
 
-    def among(self, column: str, ids: str = "ids") -> str:
-        """Whether the text column is one of a parameter that holds a JSON array of texts."""
+    def among(self, column: str) -> str:
+        """Whether the text column is one of the parameter `ids`, a JSON array of texts."""
         return self.either(
-            f"{column} IN (SELECT value FROM json_each(:{ids}))",
-            f"{column} = ANY(ARRAY(SELECT jsonb_array_elements_text(CAST(:{ids} AS jsonb))))",
+            f"{column} IN (SELECT value FROM json_each(:ids))",
+            f"{column} = ANY(ARRAY(SELECT jsonb_array_elements_text(CAST(:ids AS jsonb))))",
         )

@@ -62,7 +62,6 @@ class FallbackProvider:
     ) -> None:
         self._routes = routes
         self._default = default
-        self._otherwise = otherwise
         routed = (route.provider for steps in (default, *routes.values()) for route in steps)
         self._providers = tuple({id(each): each for each in (otherwise, *routed, *others)}.values())
         self._listed: dict[str, ListedNames] = {}
