@@ -223,9 +223,9 @@ class Storm:
         stores = self.stores
         await recover(stores)
         await stores.jobs.expire()
-        await stores.deliveries.expire_deliveries(lambda _: False)
+        await stores.deliveries.expire(lambda _: False)
         assert (await stores.jobs.release_orphans()).total() == 0
-        assert await stores.deliveries.release_orphaned_deliveries() == 0
+        assert await stores.deliveries.release_orphans() == 0
 
     async def blow(self) -> None:
         """Forty things at a time."""

@@ -78,7 +78,7 @@ async def claim_job(stores: Stores) -> Claimed[Any]:
 
 
 async def claim_deliveries(stores: Stores, limit: int = 100) -> list[ClaimedDelivery]:
-    claims = await stores.deliveries.claim_deliveries("worker", limit, LEASE, lambda *_: OriginRoom(limit), roomy())
+    claims = await stores.deliveries.claim("worker", limit, LEASE, lambda *_: OriginRoom(limit), roomy())
     return list(claims.deliveries)
 
 
@@ -130,7 +130,7 @@ async def owed_delivery(stores: Stores) -> ClaimedDelivery:
 
 async def recover(stores: Stores) -> int:
     """Takes back every lease that ran out, and lets a quarantined job run; how many leases that were."""
-    taken = (await stores.jobs.recover()).total() + await stores.deliveries.recover_deliveries()
+    taken = (await stores.jobs.recover()).total() + await stores.deliveries.recover()
     await stores.jobs.release_quarantined()
     return taken
 

@@ -13,7 +13,7 @@ from answerback.jobs.job_queue import JobQueue
 from answerback.jobs.kind import Claimed, Queue
 from answerback.jobs.model import Accepted, Submission, Swept
 from answerback.jobs.outcome import Outcome
-from answerback.jobs.run import Runner
+from answerback.jobs.run import JobRunner
 from answerback.jobs.submit import Submitter
 from answerback.jobs.sweep import Sweep
 from answerback.kernel.errors import CallbackRefused
@@ -119,7 +119,7 @@ class Shop:
         )
 
         async def recover_deliveries() -> Swept:
-            return Swept(deliveries_requeued=await stores.deliveries.recover_deliveries())
+            return Swept(deliveries_requeued=await stores.deliveries.recover())
 
         self.sweep = Sweep(
             recoveries=(stores.jobs.recover, recover_deliveries),
@@ -138,7 +138,7 @@ class Shop:
             instruments,
         )
         births = DeliveryBirths(Births(deliveries, stores.deliveries.unconfirmed), places, self.notifier)
-        self.runner = Runner(stores.jobs, stores.kinds, self.notifier, windows, births, instruments)
+        self.runner = JobRunner(stores.jobs, stores.kinds, self.notifier, windows, births, instruments)
         queue = JobQueue(stores.jobs, self.runner, stores.job_events.moves.moved, lease, instruments.log)
         interactive, batch = with_batch(concurrency, 4.0)
         jobs = WorkerPool(queue, self.notifier.jobs, interactive, lease, instruments)

@@ -10,7 +10,7 @@ from answerback.database.sqlite.driver import Driver
 from answerback.jobs import claim as claiming
 from answerback.jobs import repeat
 from answerback.jobs.kind import Queue
-from answerback.jobs.model import Tried, Turns
+from answerback.jobs.model import Reached, Tried
 from answerback.kernel.shares import Shares
 from answerback.testing.clock import FakeClock
 from builders import LEASE, accept, raw, roomy
@@ -43,7 +43,7 @@ async def add_jobs(database: Database, state: str, numbers: range, **others: str
 
 
 def claim(tx: Transaction, stores: Stores, shares: Shares) -> Operation[object]:
-    return claiming.claim(tx, stores.kinds, Queue.INTERACTIVE, "worker", LIMIT, LEASE, (), shares.copy(), Turns())
+    return claiming.claim(tx, stores.kinds, Queue.INTERACTIVE, "worker", LIMIT, LEASE, (), shares.copy(), Reached())
 
 
 async def cost(database: Database, stores: Stores, clock: FakeClock, begin: Begin[object]) -> int:

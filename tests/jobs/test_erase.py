@@ -108,7 +108,7 @@ async def test_an_erased_callback_cannot_be_resent(stores: Stores) -> None:
     await erase_conversation(stores)
 
     with pytest.raises(Conflict):
-        await stores.deliveries.resend_delivery(TENANT, claim.id)
+        await stores.deliveries.resend(TENANT, claim.id)
 
 
 async def test_erasing_twice_is_no_error(stores: Stores) -> None:

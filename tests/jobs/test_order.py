@@ -117,7 +117,7 @@ class History:
 
     async def orphans(self) -> None:
         assert (await self.some.jobs.release_orphans()).total() == 0
-        assert await self.some.deliveries.release_orphaned_deliveries() == 0
+        assert await self.some.deliveries.release_orphans() == 0
 
     async def send(self) -> None:
         self.sending += await claim_deliveries(self.some, limit=3)
@@ -245,7 +245,7 @@ async def test_a_held_delivery_without_a_head_is_released(stores: Stores, databa
         await finish(stores, (await claim_jobs(stores))[0])
     await database.execute("DELETE FROM deliveries WHERE state = 'pending'")
 
-    assert await stores.deliveries.release_orphaned_deliveries() == 1
+    assert await stores.deliveries.release_orphans() == 1
 
     assert len(await claim_deliveries(stores)) == 1
 

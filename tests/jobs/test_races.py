@@ -191,7 +191,7 @@ async def test_a_callback_that_is_resent_is_not_deleted(
     await stores.deliveries.delivered(delivery, REPORT)
     clock.advance(31 * DAY)
 
-    async with held(other, other.deliveries.resend_delivery(TENANT, delivery.id)) as resending:
+    async with held(other, other.deliveries.resend(TENANT, delivery.id)) as resending:
         pruning = await blocked(postgres, stores.jobs.prune(30 * DAY_MS))
         await resending.commit()
         assert (await pruning)["jobs_pruned"] == 0

@@ -118,7 +118,7 @@ async def test_an_answer_ends_it(stores: Stores) -> None:
     assert await stores.jobs.resolve(job_id, "echo", GOOD) == KNOWN
     await stores.deliveries.delivered(delivery, REPORT)
     assert await stores.jobs.resolve(job_id, "echo", GOOD) == DELIVERED
-    await stores.deliveries.resend_delivery(TENANT, delivery.id)
+    await stores.deliveries.resend(TENANT, delivery.id)
     assert await stores.jobs.resolve(job_id, "echo", GOOD) == DELIVERED
 
 

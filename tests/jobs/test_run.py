@@ -11,7 +11,7 @@ from answerback.jobs.deadline import CUT_OFF
 from answerback.jobs.kind import Claimed, JobState, Registry
 from answerback.jobs.model import JobRecord
 from answerback.jobs.outcome import Awaiting, Completed, Failed, Outcome, Retry, Snooze
-from answerback.jobs.run import Runner
+from answerback.jobs.run import JobRunner
 from answerback.kernel.errors import ErrorCode, OutcomeUnknown, StorageUnavailable
 from answerback.kernel.failpoints import Failpoint
 from answerback.kernel.instruments import Instruments
@@ -78,10 +78,10 @@ class Desk:
         self.on_failpoint: Callable[[Failpoint], None] = self.failpoints.append
         self.metrics = Ends()
 
-    def runner(self, kind: EchoKind) -> Runner:
+    def runner(self, kind: EchoKind) -> JobRunner:
         instruments = Instruments(self.journal, self.clock, self.metrics, failpoint=self.on_failpoint)
         windows = DatabaseWindows(self.stores.conversations)
-        return Runner(self.stores.jobs, Registry([kind]), self.notifier, windows, NoPlaces(), instruments)
+        return JobRunner(self.stores.jobs, Registry([kind]), self.notifier, windows, NoPlaces(), instruments)
 
     async def attempt(self, kind: EchoKind) -> JobRecord:
         """Makes the one attempt that is due."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from answerback.conversations.windows import DatabaseWindows
 from answerback.jobs.kind import Registry
-from answerback.jobs.run import SETTLING_AT_ONCE, Runner
+from answerback.jobs.run import SETTLING_AT_ONCE, JobRunner
 from answerback.kernel.instruments import Instruments
 from answerback.testing.clock import FakeClock
 from builders import Journal, NoPlaces, Notifier, accept, claim_jobs
@@ -24,7 +24,7 @@ async def test_an_answer_is_stored_before_the_many_of_another_tenant_that_came_w
     small = (await accept(stores, session=None, tenant_id="small")).job_id
     claims = sorted(await claim_jobs(stores, MANY + 1), key=lambda claim: claim.id == small)
     windows, instruments = DatabaseWindows(stores.conversations), Instruments(journal, clock)
-    runner = Runner(stores.jobs, Registry([EchoKind()]), Notifier(), windows, NoPlaces(), instruments)
+    runner = JobRunner(stores.jobs, Registry([EchoKind()]), Notifier(), windows, NoPlaces(), instruments)
 
     async with asyncio.TaskGroup() as runs:
         for claim in claims:

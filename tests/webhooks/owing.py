@@ -54,7 +54,7 @@ async def copy_delivery(database: Database, count: int, origin: str, tenant: str
 async def claim(
     stores: Stores, known: Mapping[OriginKey, OriginRoom] | None = None, limit: int = 100, shares: Shares | None = None
 ) -> DeliveryClaims:
-    return await stores.deliveries.claim_deliveries("worker", limit, LEASE, rooms(known), shares or roomy())
+    return await stores.deliveries.claim("worker", limit, LEASE, rooms(known), shares or roomy())
 
 
 async def record_of(stores: Stores, claimed: ClaimedDelivery) -> DeliveryRecord:

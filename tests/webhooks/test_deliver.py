@@ -235,7 +235,7 @@ async def test_past_its_deadline_a_delivery_to_an_origin_that_stays_closed_is_de
 ) -> None:
     post.origins.rooms = [OriginRoom(0, opens_in=30.0)]
     post.origins.closed = True
-    expire = post.stores.deliveries.expire_deliveries
+    expire = post.stores.deliveries.expire
     clock.advance(DEADLINE - 0.001)
     assert await expire(post.origins.is_open) == 0
     clock.advance(0.001)
@@ -248,7 +248,7 @@ async def test_past_its_deadline_a_delivery_to_an_origin_that_stays_closed_is_de
 async def test_elsewhere_it_is_left_for_its_last_attempt(post: Post, clock: FakeClock) -> None:
     clock.advance(DEADLINE + 1)
 
-    assert await post.stores.deliveries.expire_deliveries(post.origins.is_open) == 0
+    assert await post.stores.deliveries.expire(post.origins.is_open) == 0
 
 
 async def test_a_callback_past_its_deadline_gets_one_last_attempt(post: Post, clock: FakeClock) -> None:
@@ -304,7 +304,7 @@ async def test_a_report_on_what_was_taken_away_is_discarded(post: Post, clock: F
     class Slow(StubSender):
         async def send(self, tenant_id: str, url: str, headers: dict[str, str], body: bytes) -> CallbackResponse:
             clock.advance(61)
-            await post.stores.deliveries.recover_deliveries()
+            await post.stores.deliveries.recover()
             return await super().send(tenant_id, url, headers, body)
 
     delivery = await post.attempt(Slow())

@@ -94,7 +94,7 @@ async def test_an_origin_hears_of_what_is_due_there_first(stores: Stores, clock:
         return OriginRoom(0)
 
     async def walk() -> None:
-        await stores.deliveries.claim_deliveries("worker", 10, 60.0, look, roomy())
+        await stores.deliveries.claim("worker", 10, 60.0, look, roomy())
 
     await walk()
     clock.advance(61)

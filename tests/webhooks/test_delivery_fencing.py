@@ -16,7 +16,7 @@ WRITES: dict[str, Write] = {
     "delivered": lambda stores, claim: stores.deliveries.delivered(claim, REPORT),
     "send_later": lambda stores, claim: stores.deliveries.send_later(claim, 5.0, REPORT),
     "dead": lambda stores, claim: stores.deliveries.dead(claim, REPORT),
-    "extend": lambda stores, claim: stores.deliveries.extend_deliveries([(claim.id, claim.epoch)], LEASE),
+    "extend": lambda stores, claim: stores.deliveries.extend([(claim.id, claim.epoch)], LEASE),
 }
 writes = pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
 
@@ -27,7 +27,7 @@ async def test_a_holder_may_write_until_its_row_is_taken(stores: Stores, clock: 
     clock.advance(LEASE * 3)
 
     assert await write(stores, claim)
-    assert await stores.deliveries.recover_deliveries() == 0
+    assert await stores.deliveries.recover() == 0
 
 
 @writes
@@ -36,7 +36,7 @@ async def test_a_delivery_cannot_be_written_once_its_lease_was_taken_away(
 ) -> None:
     claim = await owed_delivery(stores)
     clock.advance(LEASE)
-    assert await stores.deliveries.recover_deliveries() == 1
+    assert await stores.deliveries.recover() == 1
     before = await database.dump()
 
     assert not await write(stores, claim)
@@ -49,11 +49,11 @@ async def test_a_delivery_cannot_be_written_by_an_earlier_holder(
 ) -> None:
     stale = await owed_delivery(stores)
     clock.advance(LEASE)
-    assert await stores.deliveries.recover_deliveries() == 1
+    assert await stores.deliveries.recover() == 1
     current = await claim_delivery(stores)
     before = await database.dump()
 
     assert not await write(stores, stale)
-    await stores.deliveries.release_deliveries([(stale.id, stale.epoch)])
+    await stores.deliveries.release([(stale.id, stale.epoch)])
     assert await database.dump() == before
     assert await write(stores, current)

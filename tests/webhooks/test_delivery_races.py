@@ -95,7 +95,7 @@ async def test_a_lease_that_is_being_recovered_is_not_reported_on(
     delivery = await owed_delivery(stores)
     clock.advance(LEASE)
 
-    async with held(other, other.deliveries.recover_deliveries()) as recovering:
+    async with held(other, other.deliveries.recover()) as recovering:
         reporting = await blocked(postgres, stores.deliveries.send_later(delivery, 5.0, REPORT))
         assert await recovering.commit() == 1
         assert not await reporting
@@ -110,7 +110,7 @@ async def test_a_report_that_comes_first_is_not_recovered(
     clock.advance(LEASE)
 
     async with held(other, other.deliveries.delivered(delivery, REPORT)) as reporting:
-        recovering = await blocked(postgres, stores.deliveries.recover_deliveries())
+        recovering = await blocked(postgres, stores.deliveries.recover())
         assert await reporting.commit()
         assert await recovering == 0
 
@@ -147,7 +147,7 @@ async def test_in_a_storm_each_destination_gets_each_conversation_in_order_and_e
                 case 0:
                     await process.deliveries.send_later(each, 1.0, REPORT, unreached=draw.random() < 0.5)
                 case 1:
-                    await process.deliveries.release_deliveries([(each.id, each.epoch)])
+                    await process.deliveries.release([(each.id, each.epoch)])
                 case 2:
                     continue  # The worker vanishes.
                 case _:
@@ -158,7 +158,7 @@ async def test_in_a_storm_each_destination_gets_each_conversation_in_order_and_e
     while await postgres.rows("SELECT 1 FROM deliveries WHERE state NOT IN ('delivered', 'dead') LIMIT 1"):
         await asyncio.gather(*(step(process) for process in (stores, other, stores, other)))
         clock.advance(draw.choice([0.5, 2.0, LEASE]))
-        await asyncio.gather(stores.deliveries.recover_deliveries(), other.deliveries.recover_deliveries())
+        await asyncio.gather(stores.deliveries.recover(), other.deliveries.recover())
 
     assert Counter(map(tuple, settled.values())) == {(1, 2, 3, 4, 5, 6): 6}
     assert await postgres.rows("SELECT count(*) FROM deliveries WHERE state != 'delivered'") == [(0,)]

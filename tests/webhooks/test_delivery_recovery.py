@@ -18,7 +18,7 @@ async def test_a_lost_delivery_is_sent_again_and_its_attempt_counts(stores: Stor
     lost = await owed_delivery(stores)
     clock.advance(LEASE)
 
-    assert await stores.deliveries.recover_deliveries() == 1
+    assert await stores.deliveries.recover() == 1
 
     again = await claim_delivery(stores)
     assert (again.id, again.body, again.attempt, again.epoch) == (lost.id, lost.body, 2, lost.epoch + 1)
@@ -30,9 +30,9 @@ async def test_one_whose_lease_was_extended_meanwhile_is_not_lost(stores: Stores
     held = await owed_delivery(stores)
     clock.advance(LEASE)
 
-    assert await stores.deliveries.extend_deliveries([(held.id, held.epoch)], LEASE) == {held.id}
+    assert await stores.deliveries.extend([(held.id, held.epoch)], LEASE) == {held.id}
 
-    assert await stores.deliveries.recover_deliveries() == 0
+    assert await stores.deliveries.recover() == 0
     assert await stores.deliveries.delivered(held, REPORT)
 
 
@@ -40,7 +40,7 @@ async def test_a_delivery_that_loses_its_worker_past_its_deadline_is_dead(stores
     lost = await owed_delivery(stores)
     clock.advance(until_deadline(lost, clock))
 
-    await stores.deliveries.recover_deliveries()
+    await stores.deliveries.recover()
 
     assert (await record_of(stores, lost)).state == "dead"
 
@@ -50,7 +50,7 @@ async def test_then_the_next_of_its_conversation_goes_out(stores: Stores, clock:
     lost = await claim_delivery(stores)
     clock.advance(until_deadline(lost, clock))
 
-    await stores.deliveries.recover_deliveries()
+    await stores.deliveries.recover()
 
     assert (await claim_delivery(stores)).job_id != lost.job_id
 
@@ -63,11 +63,11 @@ async def test_what_a_closed_origin_never_lets_be_tried_ends_at_its_deadline_and
     clock.advance(10)
     await owe(stores, 1, DEAD, session="s")
     clock.advance((deadline - clock.now()) / 1000 - 0.001)
-    assert await stores.deliveries.expire_deliveries(lambda _: True) == 0
+    assert await stores.deliveries.expire(lambda _: True) == 0
     clock.advance(0.001)
-    assert await stores.deliveries.expire_deliveries(lambda _: False) == 0
+    assert await stores.deliveries.expire(lambda _: False) == 0
 
-    assert await stores.deliveries.expire_deliveries(lambda key: key.origin == "https://dead.example:443") == 1
+    assert await stores.deliveries.expire(lambda key: key.origin == "https://dead.example:443") == 1
 
     states = "SELECT state FROM deliveries ORDER BY position"
     assert await database.rows(states) == [("dead",), ("pending",)]
@@ -78,16 +78,16 @@ async def test_what_is_held_behind_nothing_is_released(stores: Stores, database:
     await owe(stores, 2, DEAD, session="s")
     await database.execute("DELETE FROM deliveries WHERE state = 'pending'")
 
-    assert await stores.deliveries.release_orphaned_deliveries() == 2
+    assert await stores.deliveries.release_orphans() == 2
 
     assert sorted(urls(await claim(stores))) == sorted([DEAD, "https://receiver.example/hook"])
-    assert await stores.deliveries.release_orphaned_deliveries() == 0
+    assert await stores.deliveries.release_orphans() == 0
 
 
 async def test_what_is_given_back_is_due_at_once_and_its_attempt_does_not_count(stores: Stores) -> None:
     held = await owed_delivery(stores)
 
-    await stores.deliveries.release_deliveries([(held.id, held.epoch)])
+    await stores.deliveries.release([(held.id, held.epoch)])
 
     again = await claim_delivery(stores)
     assert (again.id, again.attempt, again.epoch) == (held.id, 1, held.epoch + 1)
@@ -113,11 +113,11 @@ async def test_the_first_three_attempts_and_the_last_twenty_are_kept_and_all_are
 @pytest.mark.parametrize("settle", ["delivered", "dead"])
 async def test_a_report_whose_commit_was_not_answered_can_be_found(stores: Stores, settle: str) -> None:
     held = await owed_delivery(stores)
-    assert not await stores.deliveries.delivery_reported(held, REPORT)
+    assert not await stores.deliveries.reported(held, REPORT)
 
     await getattr(stores.deliveries, settle)(held, REPORT)
 
-    assert await stores.deliveries.delivery_reported(held, REPORT)
+    assert await stores.deliveries.reported(held, REPORT)
     assert await claim_deliveries(stores) == []
 
 

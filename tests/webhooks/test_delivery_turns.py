@@ -145,7 +145,7 @@ async def test_of_more_tenants_than_a_walk_looks_at_each_is_looked_at_as_often(
         return OriginRoom(0)
 
     for _ in range(30):
-        await stores.deliveries.claim_deliveries("worker", 10, LEASE, look, roomy())
+        await stores.deliveries.claim("worker", 10, LEASE, look, roomy())
 
     assert len(looks) == 300
     assert min(looks.values()) >= 0.8 * max(looks.values())

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from answerback.accounts.model import hash_key
-from answerback.jobs import everyone
+from answerback.jobs import all_tenants
 from answerback.testing import behaviours
 from answerback.testing.receiver import Receiver
 from whole_api import Api, whole_api
@@ -69,7 +69,7 @@ async def test_an_operator_sees_where_the_callbacks_of_all_tenants_go(api: Api) 
 
 
 async def test_tenants_that_are_too_many_are_named_one_by_one(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(everyone, "MOST_TENANTS", 1)
+    monkeypatch.setattr(all_tenants, "MOST_TENANTS", 1)
     accounts = api.service.stores.accounts
     await accounts.create_key("operator", hash_key("operator"), operator=True)
     for key in (OWN, "other"):

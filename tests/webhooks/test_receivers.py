@@ -237,7 +237,7 @@ async def test_what_was_taken_and_is_sent_again_does_not_fail(stores: Stores) ->
     await owe(stores, 1, SHOP)
     (taken,) = (await claim(stores)).deliveries
     await stores.deliveries.delivered(taken, TOOK)
-    await stores.deliveries.resend_delivery(TENANT, taken.id)
+    await stores.deliveries.resend(TENANT, taken.id)
 
     (receiver,) = (await shown(stores)).values()
 

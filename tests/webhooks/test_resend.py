@@ -22,7 +22,7 @@ async def test_a_settled_delivery_is_resent_with_the_same_id_and_body_on_a_sched
     await getattr(stores.deliveries, settle)(await claim_delivery(stores), REPORT)
     clock.advance(1_000)
 
-    resent = await stores.deliveries.resend_delivery(TENANT, first.id)
+    resent = await stores.deliveries.resend(TENANT, first.id)
 
     assert (resent.state, resent.attempt, len(resent.attempts)) == ("pending", 0, 4)
     again = await claim_delivery(stores)
@@ -36,7 +36,7 @@ async def test_a_resend_that_fails_does_not_undo_the_delivery(stores: Stores, cl
     delivered_at = clock.now()
     await stores.deliveries.delivered(claim, REPORT)
     clock.advance(1)
-    await stores.deliveries.resend_delivery(TENANT, claim.id)
+    await stores.deliveries.resend(TENANT, claim.id)
 
     again = await claim_delivery(stores)
     if settle == "dead":
@@ -51,7 +51,7 @@ async def test_a_delivery_under_way_cannot_be_resent(stores: Stores) -> None:
     claim = await owed_delivery(stores)
 
     with pytest.raises(Conflict):
-        await stores.deliveries.resend_delivery(TENANT, claim.id)
+        await stores.deliveries.resend(TENANT, claim.id)
 
 
 @pytest.mark.parametrize("settle", ["delivered", "dead"])
@@ -63,7 +63,7 @@ async def test_one_of_an_endpoint_that_was_deleted_cannot_be_resent(stores: Stor
     await stores.deliveries.delete_endpoint(TENANT, endpoint.id)
 
     with pytest.raises(Conflict, match="endpoint was deleted; there is nothing left to send to"):
-        await stores.deliveries.resend_delivery(TENANT, event.id)
+        await stores.deliveries.resend(TENANT, event.id)
 
 
 async def test_one_that_is_held_cannot_be_resent(stores: Stores, database: Database) -> None:
@@ -72,21 +72,21 @@ async def test_one_that_is_held_cannot_be_resent(stores: Stores, database: Datab
     ((held,),) = await database.rows("SELECT id FROM deliveries WHERE state = 'held'")
 
     with pytest.raises(Conflict, match="goes out after it"):
-        await stores.deliveries.resend_delivery(TENANT, held)
+        await stores.deliveries.resend(TENANT, held)
 
 
 async def test_another_tenants_is_not_found(stores: Stores) -> None:
     claim = await owed_delivery(stores)
 
     with pytest.raises(NotFound):
-        await stores.deliveries.resend_delivery("tenant-b", claim.id)
+        await stores.deliveries.resend("tenant-b", claim.id)
 
 
 async def test_a_delivery_waiting_for_another_try_goes_out_at_once_when_resent(stores: Stores) -> None:
     claim = await owed_delivery(stores)
     await stores.deliveries.send_later(claim, 300.0, REPORT)
 
-    await stores.deliveries.resend_delivery(TENANT, claim.id)
+    await stores.deliveries.resend(TENANT, claim.id)
 
     assert (await claim_delivery(stores)).id == claim.id
 
@@ -96,6 +96,6 @@ async def test_a_resend_is_outside_the_order_of_the_conversation(stores: Stores)
     await stores.deliveries.delivered(claim, REPORT)
     second = await ended_job(stores)
 
-    await stores.deliveries.resend_delivery(TENANT, claim.id)
+    await stores.deliveries.resend(TENANT, claim.id)
 
     assert {each.job_id for each in await claim_deliveries(stores)} == {claim.job_id, second}

@@ -17,7 +17,7 @@ async def test_a_delivery_that_is_being_claimed_is_not_resent(postgres: Postgres
         async with held(other, claim_delivery(other)) as claiming:
             # Still pending to every other transaction.
             ((delivery_id,),) = await postgres.rows("SELECT id FROM deliveries WHERE state = 'pending'")
-            resending = await blocked(postgres, stores.deliveries.resend_delivery(TENANT, delivery_id))
+            resending = await blocked(postgres, stores.deliveries.resend(TENANT, delivery_id))
             claim = await claiming.commit()
             with pytest.raises(Conflict, match="under way"):
                 await resending

@@ -70,7 +70,7 @@ async def test_one_on_a_row_that_was_taken_away_is_discarded(
 ) -> None:
     async def lose() -> None:
         clock.advance(LEASE)
-        assert await stores.deliveries.recover_deliveries() == 1
+        assert await stores.deliveries.recover() == 1
 
     attempt = await deliver(stores, clock, journal, 200)
     unconfirmed(stores, monkeypatch, lose)

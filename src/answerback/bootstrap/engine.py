@@ -10,7 +10,7 @@ from answerback.jobs.engine import Engine
 from answerback.jobs.job_queue import JobQueue
 from answerback.jobs.kind import Queue, Registry, event_types
 from answerback.jobs.model import Swept
-from answerback.jobs.run import Runner
+from answerback.jobs.run import JobRunner
 from answerback.jobs.store import JobStore
 from answerback.jobs.sweep import Duty, Sweep
 from answerback.kernel.instruments import Instruments
@@ -61,7 +61,7 @@ def make_engine(
     delivery_shares, (job_shares, batch_shares) = Shares(*slots, weights=weights), with_batch(*slots, weights)
     delivery_pool = WorkerPool(delivery_queue, notifier.deliveries, delivery_shares, lease_seconds, instruments)
     delivery_births = DeliveryBirths(Births(delivery_pool, deliveries.unconfirmed), origins, notifier)
-    runner = Runner(jobs, kinds, notifier, windows, delivery_births, instruments)
+    runner = JobRunner(jobs, kinds, notifier, windows, delivery_births, instruments)
     job_queue = JobQueue(jobs, runner, stores.job_events.moves.moved, lease_seconds, instruments.log)
     spread = Spread(settings.worker_concurrency, instruments.clock.monotonic)
     job_pool = WorkerPool(job_queue, notifier.jobs, job_shares, lease_seconds, instruments, spread=spread)
@@ -86,15 +86,15 @@ def _make_sweep(
     deliveries, retention_ms = stores.deliveries, int(settings.retention_days * DAY_MS)
 
     return Sweep(
-        recoveries=(jobs.recover, _counting("deliveries_requeued", deliveries.recover_deliveries)),
+        recoveries=(jobs.recover, _counting("deliveries_requeued", deliveries.recover)),
         expiries=(
             jobs.release_quarantined,
             jobs.expire,
-            _counting("deliveries_expired", lambda: deliveries.expire_deliveries(origins.is_open)),
+            _counting("deliveries_expired", lambda: deliveries.expire(origins.is_open)),
         ),
         rare=(
             jobs.release_orphans,
-            _counting("deliveries_orphaned", deliveries.release_orphaned_deliveries),
+            _counting("deliveries_orphaned", deliveries.release_orphans),
             lambda: jobs.prune(retention_ms),
             _counting("questions_pruned", lambda: stores.questions.prune(retention_ms)),
             _counting("responses_erased", stores.responses.erase_unstored),

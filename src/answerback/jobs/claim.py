@@ -9,7 +9,7 @@ from answerback.database.dialect import Dialect
 from answerback.database.operation import Operation, Transaction
 from answerback.database.statement import Row, Statement
 from answerback.jobs.kind import Claimed, JobState, Queue, Registry
-from answerback.jobs.model import JobClaims, Turns
+from answerback.jobs.model import JobClaims, Reached
 from answerback.jobs.promote import NEXT_SCHEDULED, promote
 from answerback.jobs.reschedule import PUT_OFF_UNREADABLE
 from answerback.jobs.rows import CLAIMED_COLUMNS, claimed_of
@@ -59,7 +59,7 @@ def claim(
     lease_seconds: float,
     unconfirmed: Sequence[str],
     shares: Shares,
-    after: Turns,
+    after: Reached,
 ) -> Operation[JobClaims]:
     """`unconfirmed` are names of claims whose commit was not answered: their jobs are given back first. A job that only
     another version of this service can read is put off, and its attempt does not count. `shares` are a copy; walks
@@ -86,7 +86,7 @@ def claim(
         scheduled = yield NEXT_SCHEDULED(queue=queue)
         next_in = max(0.0, (scheduled[0].run_at - tx.now) / 1000) if scheduled else None
     ids = [each["row_id"] for each in unreadable]
-    return JobClaims(claimed, next_in, ids, taken.held_back, Turns(taken.walked_to, promoted or ""))
+    return JobClaims(claimed, next_in, ids, taken.held_back, Reached(taken.walked_to, promoted or ""))
 
 
 @dataclass(slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from answerback.jobs.kind import Claimed, Queue
-from answerback.jobs.run import Runner
+from answerback.jobs.run import JobRunner
 from answerback.jobs.store import JobStore
 from answerback.kernel.log import Log
 from answerback.kernel.shares import Shares
@@ -19,7 +19,7 @@ class JobQueue:
     def __init__(
         self,
         store: JobStore,
-        runner: Runner,
+        runner: JobRunner,
         moved: Callable[[str], None],
         lease_seconds: float,
         log: Log,

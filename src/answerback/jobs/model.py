@@ -116,9 +116,9 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Turns:
-    """The tenants behind which walks from tenant to tenant go on, "": at the first. `claimed`: where some hold their
-    shares; `promoted`: where more was due than is promoted at once."""
+class Reached:
+    """The tenants behind which the next walks from tenant to tenant begin, "": at the first. `claimed`: where some hold
+    their shares; `promoted`: where more was due than is promoted at once."""
 
     claimed: str = ""
     promoted: str = ""
@@ -134,7 +134,7 @@ class JobClaims:
     next_in: float | None
     unreadable: Sequence[str]
     held_back: bool
-    reached: Turns
+    reached: Reached
 
 
 @quickly_made

@@ -20,7 +20,7 @@ from answerback.database.predicates import JOB_HEAD_STATES
 from answerback.database.range_scan import merged, newest
 from answerback.database.sql import one_of
 from answerback.database.statement import Statement
-from answerback.jobs import everyone
+from answerback.jobs import all_tenants
 from answerback.jobs.kind import ENDED, JobState, Registry
 from answerback.jobs.model import JobFilter, JobRecord, JobRecords
 from answerback.jobs.rows import LISTED_COLUMNS, beginning_of, record_of
@@ -116,7 +116,7 @@ def _find(tx: Transaction, wanted: JobFilter, before: str, limit: int) -> Operat
 
     if wanted.until is not None:
         before = yield from _below_until(tx, wanted.until, walk, before)
-    is_looked_for = is_sifted(wanted) or (not asked.tenants and everyone.looks_into_rows(wanted))
+    is_looked_for = is_sifted(wanted) or (not asked.tenants and all_tenants.looks_into_rows(wanted))
     return (yield from (sift(wanted, walk, before, limit) if is_looked_for else walk(before, limit)))
 
 
@@ -138,7 +138,7 @@ def _below_until(tx: Transaction, until: int, walk: Walk, before: str) -> Operat
 
 def _walk(wanted: JobFilter, asked: _Asked, before: str, limit: int) -> Operation[tuple[list[str], str | None]]:
     if not asked.tenants:
-        return (yield from everyone.newest(before, limit)), None
+        return (yield from all_tenants.newest(before, limit)), None
     if wanted.delivery is None:
         return (yield from _jobs(asked, before, limit)), None
     if wanted.state is None and wanted.kind is None and wanted.session_id is None and not is_sifted(wanted):
@@ -165,8 +165,8 @@ def _resolve(wanted: JobFilter) -> Operation[_Asked | None]:
     """None if there is no such conversation."""
     tenants = [wanted.tenant_id]
     if wanted.tenant_id == EVERY_TENANT:
-        has_indexes = everyone.looks_into_rows(wanted) and not is_sifted(wanted)
-        tenants = (yield from everyone.tenants_of(wanted)) if has_indexes else []
+        has_indexes = all_tenants.looks_into_rows(wanted) and not is_sifted(wanted)
+        tenants = (yield from all_tenants.tenants_of(wanted)) if has_indexes else []
         if not tenants:
             return BY_ROWS
     conversations = None

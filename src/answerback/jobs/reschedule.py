@@ -10,7 +10,7 @@ from answerback.jobs.recover import QUARANTINE_LOSSES
 from answerback.jobs.rows import error_of
 from answerback.queue import attempts
 from answerback.queue.attempts import Report, ending_attempt
-from answerback.queue.leases import HELD_LEASE, fenced
+from answerback.queue.leases import NO_LEASE, fenced
 
 _IS_OURS = fenced("jobs", JobState.RUNNING)
 # One that has lost two leases goes back into quarantine: nothing promotes it.
@@ -24,7 +24,7 @@ _PUT_OFF = {
 _GIVEN = "epoch bigint, due_at bigint, given_back integer, new_error text"
 PUT_OFF_ATTEMPTED = ending_attempt("jobs", _IS_OURS, _PUT_OFF, _GIVEN)
 PUT_OFF_UNASKED = Statement(
-    Update("jobs", {**_PUT_OFF, **HELD_LEASE}, _IS_OURS, "jobs.id"), by=("row_id",), given=f"row_id text, {_GIVEN}"
+    Update("jobs", {**_PUT_OFF, **NO_LEASE}, _IS_OURS, "jobs.id"), by=("row_id",), given=f"row_id text, {_GIVEN}"
 )
 PUT_OFF_UNREADABLE = Statement(
     f"""

@@ -36,7 +36,7 @@ TENANT_FACTOR = 4.0
 """Of these places a tenant that is alone has four fifths."""
 
 
-class Runner:
+class JobRunner:
     """Runs claimed jobs of every kind."""
 
     def __init__(

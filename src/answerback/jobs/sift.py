@@ -12,7 +12,7 @@ from typing import TypeAlias
 from answerback.database.dialect import Dialect
 from answerback.database.operation import Operation
 from answerback.database.statement import Statement
-from answerback.jobs import everyone
+from answerback.jobs import all_tenants
 from answerback.jobs.kind import JobState
 from answerback.jobs.model import JobFilter, JobRecord
 from answerback.jobs.rows import failure_of
@@ -64,8 +64,8 @@ def sift(wanted: JobFilter, walk: Walk, before: str, limit: int) -> Operation[tu
 
 def _suiting(wanted: JobFilter, ids: Sequence[str]) -> Operation[list[str]]:
     kept = set(ids)
-    if everyone.looks_into_rows(wanted) and kept:
-        kept = yield from everyone.suiting(wanted, ids)
+    if all_tenants.looks_into_rows(wanted) and kept:
+        kept = yield from all_tenants.suiting(wanted, ids)
     if wanted.key_id is not None and kept:
         kept = {row.id for row in (yield OF_KEY(ids=json.dumps(sorted(kept)), key_id=wanted.key_id))}
     if wanted.error is not None and kept:

@@ -7,10 +7,10 @@ from typing import Any
 from answerback.database.operation import Database, Operation
 from answerback.jobs import (
     accept,
+    all_tenants,
     cancel,
     claim,
     depth,
-    everyone,
     expire,
     finish,
     order,
@@ -36,11 +36,11 @@ from answerback.jobs.model import (
     JobRecords,
     Limits,
     NewJob,
+    Reached,
     Repeatable,
     Resolved,
     Swept,
     Tried,
-    Turns,
 )
 from answerback.jobs.outcome import Retry, Snooze
 from answerback.kernel.shares import Shares
@@ -66,7 +66,7 @@ class JobStore:
         self._backlog = backlog
         self._recount = Recount(self.count_open)
         self.unconfirmed = UnconfirmedClaims()
-        self._turns: dict[Queue, Turns] = {}
+        self._reached: dict[Queue, Reached] = {}
         self._released_of = ""
 
     async def accept(self, job: NewJob, limits: Limits, offer: Offer | None = None) -> Accepted:
@@ -98,7 +98,7 @@ class JobStore:
     async def claim(
         self, owner: str, limit: int, lease_seconds: float, shares: Shares, queue: Queue = Queue.INTERACTIVE
     ) -> JobClaims:
-        after = self._turns.get(queue, Turns())
+        after = self._reached.get(queue, Reached())
 
         def claim_as(name: str, unconfirmed: Sequence[str]) -> Any:
             return self._write(
@@ -108,7 +108,7 @@ class JobStore:
             )
 
         claimed: JobClaims = await self.unconfirmed.claim(owner, claim_as)
-        self._turns[queue] = claimed.reached
+        self._reached[queue] = claimed.reached
         return claimed
 
     async def extend(self, held: Sequence[tuple[str, int]], lease_seconds: float) -> set[str]:
@@ -177,7 +177,7 @@ class JobStore:
 
     async def tenants(self) -> Sequence[str]:
         """The ids of all tenants that have jobs. Raises InvalidField where those are too many to be merged."""
-        return await self._read(lambda _: everyone.all_tenants())
+        return await self._read(lambda _: all_tenants.all_tenants())
 
     async def list(self, wanted: JobFilter, before: str | None, limit: int) -> JobRecords:
         """Newest first, without long results and attempts; `before` is the `following` of the page before."""

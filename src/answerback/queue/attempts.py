@@ -13,7 +13,7 @@ from answerback.database.operation import Operation
 from answerback.database.statement import Statement, Update
 from answerback.kernel.json import encoded
 from answerback.kernel.values import quickly_made
-from answerback.queue.leases import HELD_LEASE
+from answerback.queue.leases import NO_LEASE
 
 KEPT_FIRST, KEPT_LAST = 3, 20
 SNIPPET_BYTES = 1024
@@ -117,7 +117,7 @@ def ending_attempt(
         if under_way:
             made = f"CASE WHEN {under_way} THEN 1 ELSE 0 END"
             attempts = f"CASE WHEN {under_way} THEN {attempts} ELSE {table}.attempts END"
-        all_values = {**values, **HELD_LEASE, "attempts_made": f"{table}.attempts_made + {made}", "attempts": attempts}
+        all_values = {**values, **NO_LEASE, "attempts_made": f"{table}.attempts_made + {made}", "attempts": attempts}
         return Update(table, all_values, where, f"{table}.id, {look_for}" if look_for else f"{table}.id")
 
     return Statement(

@@ -15,7 +15,7 @@ EXTEND_BATCH = 200
 
 
 @dataclass(slots=True)
-class Held(Generic[C]):
+class Run(Generic[C]):
     """A claim that runs in this process.
 
     `leased_until` is in seconds of the monotonic clock, counted from before the database granted the lease: this
@@ -45,10 +45,10 @@ class LeaseKeeper(Generic[C]):
     """
 
     def __init__(
-        self, queue: LeasedQueue[C], held: Mapping[str, Held[C]], lease_seconds: float, instruments: Instruments
+        self, queue: LeasedQueue[C], runs: Mapping[str, Run[C]], lease_seconds: float, instruments: Instruments
     ) -> None:
         self._queue = queue
-        self._held = held
+        self._runs = runs
         self._lease_seconds = lease_seconds
         self._clock = instruments.clock
         self._log = instruments.log
@@ -68,16 +68,16 @@ class LeaseKeeper(Generic[C]):
             # Beside this loop, so that the next heartbeat is not late.
             group.create_task(self._cancel_refused(refused))
 
-    async def _extend_due(self, horizon: float) -> list[Held[C]]:
+    async def _extend_due(self, horizon: float) -> list[Run[C]]:
         """Extends the leases that end before `horizon`; returns the claims whose extension was refused."""
-        due = [held for held in self._held.values() if held.leased_until <= horizon and not held.refused]
-        refused: list[Held[C]] = []
+        due = [run for run in self._runs.values() if run.leased_until <= horizon and not run.refused]
+        refused: list[Run[C]] = []
         for start in range(0, len(due), EXTEND_BATCH):
             batch = due[start : start + EXTEND_BATCH]
             if not await self._extend(batch):
                 # Each of the other batches would wait as long for the same database, past the next heartbeat.
                 return refused
-            refused += [held for held in batch if held.refused]
+            refused += [run for run in batch if run.refused]
         # Only after the last batch: until then, overdue claims in it must not be cancelled.
         self._has_come_back()
         return refused
@@ -87,11 +87,11 @@ class LeaseKeeper(Generic[C]):
             self._log.info("heartbeat_resumed", pool=self._queue.name)
         self._away = False
 
-    async def _extend(self, batch: Sequence[Held[C]]) -> bool:
+    async def _extend(self, batch: Sequence[Run[C]]) -> bool:
         """Whether the database answered."""
         leased_until = self._clock.monotonic() + self._lease_seconds
         try:
-            extended = await self._queue.extend([(held.claim.id, held.claim.epoch) for held in batch])
+            extended = await self._queue.extend([(run.claim.id, run.claim.epoch) for run in batch])
         except StorageUnavailable as error:
             if not self._away:
                 self._log.warning("heartbeat_missed", pool=self._queue.name, rows=len(batch), reason=str(error))
@@ -103,27 +103,27 @@ class LeaseKeeper(Generic[C]):
             self._log.exception("heartbeat_broke", pool=self._queue.name, rows=len(batch))
             return False
         self._broke = False
-        for held in batch:
-            if held.claim.id in extended:
-                held.leased_until = leased_until
+        for run in batch:
+            if run.claim.id in extended:
+                run.leased_until = leased_until
             else:
-                held.refused = True
+                run.refused = True
         return True
 
-    async def _cancel_refused(self, refused: Sequence[Held[C]]) -> None:
-        running = {held.task for held in refused if not held.task.done()}
+    async def _cancel_refused(self, refused: Sequence[Run[C]]) -> None:
+        running = {run.task for run in refused if not run.task.done()}
         if running:
             # The row may have been ended by this very run, and the refusal have overtaken the answer to that write.
             _, running = await asyncio.wait(running, timeout=self._lease_seconds / 16)
-        cancelled = [held for held in refused if held.task in running]
-        for held in cancelled:
-            held.cancel()
+        cancelled = [run for run in refused if run.task in running]
+        for run in cancelled:
+            run.cancel()
         if running:
             await asyncio.wait(running)
-        for held in cancelled:
+        for run in cancelled:
             # A run that was storing its outcome has ended uncancelled: the outcome's own line says what became of it.
-            if held.task.cancelled():
-                self._log.warning("lease_lost", pool=self._queue.name, id=held.claim.id)
+            if run.task.cancelled():
+                self._log.warning("lease_lost", pool=self._queue.name, id=run.claim.id)
 
     async def _cancel_overdue_forever(self) -> None:
         step = self._lease_seconds / 16
@@ -135,7 +135,7 @@ class LeaseKeeper(Generic[C]):
         """Cancels the runs whose leases end before `horizon`."""
         if self._queue.outlasts_outages and not self._broke:
             return
-        for held in list(self._held.values()):
-            if held.leased_until <= horizon and not held.refused and not held.task.cancelling():
-                self._log.warning("lease_not_kept", pool=self._queue.name, id=held.claim.id)
-                held.cancel()
+        for run in list(self._runs.values()):
+            if run.leased_until <= horizon and not run.refused and not run.task.cancelling():
+                self._log.warning("lease_not_kept", pool=self._queue.name, id=run.claim.id)
+                run.cancel()

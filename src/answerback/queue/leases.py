@@ -20,8 +20,8 @@ class Offer:
     lease_seconds: float
 
 
-HELD_LEASE = {"lease_owner": "NULL", "lease_expires_at": "NULL"}
-"""The columns of a lease, for a statement that ends it."""
+NO_LEASE = {"lease_owner": "NULL", "lease_expires_at": "NULL"}
+"""The columns of a lease, as a statement that ends it sets them."""
 
 
 def fenced(table: str, leased: str) -> str:

@@ -10,7 +10,7 @@ from answerback.kernel.errors import StorageUnavailable
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.shares import Shares
 from answerback.kernel.timed_wait import set_within
-from answerback.queue.lease_keeper import Held, LeaseKeeper
+from answerback.queue.lease_keeper import LeaseKeeper, Run
 from answerback.queue.leased_queue import C, Claims, LeasedQueue
 from answerback.queue.pace import Pace
 from answerback.queue.spread import TICK_SECONDS, Spread
@@ -50,8 +50,8 @@ class WorkerPool(Generic[C]):
         self._left = left
         self._pace = pace
         self._spread = spread
-        self._held: dict[str, Held[C]] = {}
-        self._keeper = LeaseKeeper(queue, self._held, lease_seconds, instruments)
+        self._runs: dict[str, Run[C]] = {}
+        self._keeper = LeaseKeeper(queue, self._runs, lease_seconds, instruments)
         self._claiming = asyncio.Lock()
         self._room = asyncio.Event()
         self._room.set()
@@ -168,21 +168,21 @@ class WorkerPool(Generic[C]):
     def _start(self, claim: C, leased_until: float) -> None:
         self._started_at = self._clock.monotonic()
         row_id = claim.id
-        if (older := self._held.get(row_id)) is not None:
+        if (older := self._runs.get(row_id)) is not None:
             # The older claim's lease ended before this process noticed, as after a stall of the whole process.
             older.cancel()
         task = asyncio.create_task(self._queue.run(claim), context=no_request())
-        held = self._held[row_id] = Held(claim, task, leased_until, self._started_at)
-        task.add_done_callback(lambda _: self._ended(held))
+        run = self._runs[row_id] = Run(claim, task, leased_until, self._started_at)
+        task.add_done_callback(lambda _: self._ended(run))
 
-    def _ended(self, held: Held[C]) -> None:
-        self._leave(held.claim.tenant_id)
+    def _ended(self, run: Run[C]) -> None:
+        self._leave(run.claim.tenant_id)
         if self._spread is not None:
-            self._spread.ended(self._clock.monotonic() - held.started_at)
-        row_id = held.claim.id
-        if self._held.get(row_id) is held:
-            del self._held[row_id]
-        if not held.task.cancelled() and (error := held.task.exception()) is not None:
+            self._spread.ended(self._clock.monotonic() - run.started_at)
+        row_id = run.claim.id
+        if self._runs.get(row_id) is run:
+            del self._runs[row_id]
+        if not run.task.cancelled() and (error := run.task.exception()) is not None:
             # The row stays leased until its lease ends, and counts as lost then.
             self._log.error("attempt_broke", pool=self._queue.name, id=row_id, error=repr(error))
 
@@ -203,22 +203,22 @@ class WorkerPool(Generic[C]):
 
     def drop(self, row_id: str) -> None:
         """Cancels the run of a row that its owner has cancelled."""
-        if (held := self._held.get(row_id)) is not None:
-            held.cancel()
+        if (run := self._runs.get(row_id)) is not None:
+            run.cancel()
 
     async def stop(self, grace_seconds: float) -> None:
         """Claims no more, lets runs end within the grace, cancels the others and gives their rows back."""
         self._stopping = True
         self._ready.set()
         self._room.set()
-        tasks = [held.task for held in self._held.values()]
+        tasks = [run.task for run in self._runs.values()]
         if tasks:
             await asyncio.wait(tasks, timeout=grace_seconds)
-        unfinished = [held for held in self._held.values() if not held.task.done()]
-        for held in unfinished:
-            held.cancel()
-        await asyncio.gather(*(held.task for held in unfinished), return_exceptions=True)
-        await self._release([held.claim for held in unfinished])
+        unfinished = [run for run in self._runs.values() if not run.task.done()]
+        for run in unfinished:
+            run.cancel()
+        await asyncio.gather(*(run.task for run in unfinished), return_exceptions=True)
+        await self._release([run.claim for run in unfinished])
 
     async def _release(self, claims: Sequence[C]) -> None:
         if not claims:

@@ -211,7 +211,7 @@ class Deliverer:
             reported = await write()
             return reported is not None
 
-        stored = await persist_report(attempt, lambda: self._store.delivery_reported(claim, report))
+        stored = await persist_report(attempt, lambda: self._store.reported(claim, report))
         # Without a `reported` the commit of an earlier try was not answered, and may have released one.
         if reported.released if reported is not None else stored:
             self._notifier.wake(Topic.DELIVERIES)

@@ -22,7 +22,7 @@ class DeliveryQueue:
         self._owner = owner_name()
 
     async def claim(self, limit: int, shares: Shares) -> Claims[ClaimedDelivery]:
-        claims = await self._store.claim_deliveries(self._owner, limit, self._lease_seconds, self._origins.look, shares)
+        claims = await self._store.claim(self._owner, limit, self._lease_seconds, self._origins.look, shares)
         for claim in claims.deliveries:
             self._origins.began(claim.key, claim.late, claim.early)
         for key in claims.drained:
@@ -33,7 +33,7 @@ class DeliveryQueue:
         await self._deliverer.run(claim)
 
     async def extend(self, held: Leases) -> set[str]:
-        return await self._store.extend_deliveries(held, self._lease_seconds)
+        return await self._store.extend(held, self._lease_seconds)
 
     async def release(self, held: Leases) -> None:
-        await self._store.release_deliveries(held)
+        await self._store.release(held)

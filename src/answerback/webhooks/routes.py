@@ -117,7 +117,7 @@ def _add_resend(
     async def resend_delivery(request: Request, delivery_id: DeliveryId, tenant: AskedTenant = None) -> Response:
         """Owes the same body under the same `webhook-id` once more, with a full schedule of attempts."""
         tenant_id = await tenant_of(request, tenant)
-        delivery = await store.resend_delivery(tenant_id, delivery_id)
+        delivery = await store.resend(tenant_id, delivery_id)
         notifier.wake(Topic.DELIVERIES)
         log.info("resent", job=delivery.job_id, delivery=delivery_id, tenant=tenant_id)
         return respond(202, DeliveryBody.model_validate(delivery))

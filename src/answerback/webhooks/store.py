@@ -46,9 +46,7 @@ class DeliveryStore:
         self._walked_to = ""
         self._under_way: Round | None = None
 
-    async def claim_deliveries(
-        self, owner: str, limit: int, lease_seconds: float, look: Look, shares: Shares
-    ) -> DeliveryClaims:
+    async def claim(self, owner: str, limit: int, lease_seconds: float, look: Look, shares: Shares) -> DeliveryClaims:
         """At each origin it claims at most as much as `look` says that it takes."""
 
         def claim(name: str, unconfirmed: Sequence[str]) -> Awaitable[DeliveryClaims]:
@@ -62,11 +60,11 @@ class DeliveryStore:
         self._walked_to, self._under_way = claims.walked_to, claims.under_way
         return claims
 
-    async def extend_deliveries(self, held: Sequence[tuple[str, int]], lease_seconds: float) -> set[str]:
+    async def extend(self, held: Sequence[tuple[str, int]], lease_seconds: float) -> set[str]:
         """Extends leases of `(id, epoch)`; the ids that are still held."""
         return await self._database.write.run(lambda tx: extend(tx, reporting.EXTEND, held, lease_seconds))
 
-    async def release_deliveries(self, held: Sequence[tuple[str, int]]) -> None:
+    async def release(self, held: Sequence[tuple[str, int]]) -> None:
         """Releases leases of `(id, epoch)`: the rows are due now; the attempts do not count."""
         await self._database.write.run(lambda tx: reporting.release(tx, held))
 
@@ -83,48 +81,50 @@ class DeliveryStore:
     async def dead(self, claim: ClaimedDelivery, report: Report) -> Reported | None:
         return await self._report(claim, DeliveryState.DEAD, report)
 
-    async def delivery_reported(self, claim: ClaimedDelivery, report: Report) -> bool:
+    async def reported(self, claim: ClaimedDelivery, report: Report) -> bool:
         """Whether the claim's attempt ended with this report."""
         return await self._database.read.run(
             lambda _: reported(reporting.ATTEMPTS_OF, claim.id, claim.epoch, report), tenant_id=claim.tenant_id
         )
 
-    async def resend_delivery(self, tenant_id: str, delivery_id: str) -> DeliveryRecord:
+    async def resend(self, tenant_id: str, delivery_id: str) -> DeliveryRecord:
         """Raises NotFound; Conflict while an attempt is under way."""
         return await self._database.write.run(lambda tx: resend.resend(tx, tenant_id, delivery_id), tenant_id=tenant_id)
 
     async def resend_all(self, wanted: ResendFilter) -> int:
-        """As `resend_delivery` for all that match, oldest first where they are dead; returns how many. Each page is a
+        """As `resend` for all that match, oldest first where they are dead; returns how many. Each page is a
         transaction: what was resent stays so if the database fails in between."""
-        page = await self._page(wanted, bulk_resend.BEGINNING)
-        resent, started = 0, page.now
-        while page.positions:
-            resent += await self._resend_page(wanted, page.positions, started)
-            page = await self._page(wanted, page.positions[-1])
-        return resent
+
+        def resend_page(positions: Sequence[Position], started: int) -> Awaitable[int]:
+            return self._database.write.run(
+                lambda tx: bulk_resend.resend_page(tx, wanted, positions, started), tenant_id=wanted.tenant_id
+            )
+
+        return await self._sum_of_pages(wanted, resend_page)
 
     async def count_matching(self, wanted: ResendFilter) -> int:
         """How many `resend_all` would resend now."""
-        page = await self._page(wanted, bulk_resend.BEGINNING)
-        matched, started = 0, page.now
-        while page.positions:
-            matched += await self._count_page(wanted, page.positions, started)
-            page = await self._page(wanted, page.positions[-1])
-        return matched
+
+        def count_page(positions: Sequence[Position], started: int) -> Awaitable[int]:
+            return self._database.read.run(
+                lambda _: bulk_resend.count_page(wanted, positions, started), tenant_id=wanted.tenant_id
+            )
+
+        return await self._sum_of_pages(wanted, count_page)
 
     async def receivers(self, tenant_id: str) -> Sequence[Receiver]:
         """Where the tenant's deliveries go."""
         return await self._database.read.run(lambda tx: receivers(tx, tenant_id), tenant_id=tenant_id)
 
-    async def recover_deliveries(self) -> int:
+    async def recover(self) -> int:
         """Takes back a batch of deliveries whose lease ran out; returns how many."""
         return await self._database.write.run(recover.recover_leases)
 
-    async def expire_deliveries(self, is_open: Callable[[OriginKey], bool]) -> int:
+    async def expire(self, is_open: Callable[[OriginKey], bool]) -> int:
         """Ends a batch of deliveries past their deadline whose origin's breaker is open; returns how many."""
         return await self._database.write.run(lambda tx: expire.expire(tx, is_open))
 
-    async def release_orphaned_deliveries(self) -> int:
+    async def release_orphans(self) -> int:
         """Releases a batch of deliveries that are held behind nothing, of which there should never be one; returns how
         many."""
         return await self._database.write.run(lambda tx: release_orphans(tx, order.ORPHANED, order.RELEASE_NEXT))
@@ -171,19 +171,19 @@ class DeliveryStore:
         """Raises NotFound."""
         await self._database.write.run(lambda tx: endpoints.remove(tx, tenant_id, endpoint_id), tenant_id=tenant_id)
 
+    async def _sum_of_pages(
+        self, wanted: ResendFilter, of_page: Callable[[Sequence[Position], int], Awaitable[int]]
+    ) -> int:
+        page = await self._page(wanted, bulk_resend.BEGINNING)
+        total, started = 0, page.now
+        while page.positions:
+            total += await of_page(page.positions, started)
+            page = await self._page(wanted, page.positions[-1])
+        return total
+
     async def _page(self, wanted: ResendFilter, after: Position) -> Page:
         return await self._database.read.run(
             lambda tx: bulk_resend.find_page(tx, wanted, after), tenant_id=wanted.tenant_id
-        )
-
-    async def _count_page(self, wanted: ResendFilter, positions: Sequence[Position], started: int) -> int:
-        return await self._database.read.run(
-            lambda _: bulk_resend.count_page(wanted, positions, started), tenant_id=wanted.tenant_id
-        )
-
-    async def _resend_page(self, wanted: ResendFilter, positions: Sequence[Position], started: int) -> int:
-        return await self._database.write.run(
-            lambda tx: bulk_resend.resend_page(tx, wanted, positions, started), tenant_id=wanted.tenant_id
         )
 
     async def _report(

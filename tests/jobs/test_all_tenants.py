@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from answerback.database import range_scan
-from answerback.jobs import everyone
+from answerback.jobs import all_tenants
 from answerback.jobs.kind import JobState
 from answerback.jobs.model import JobFilter
 from answerback.kernel.ids import EVERY_TENANT
@@ -35,7 +35,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None
     if request.param == "by the newest of each index":
         monkeypatch.setattr(range_scan, "FEW", 1)
     if request.param == "by rows":
-        monkeypatch.setattr(everyone, "MOST_TENANTS", 1)
+        monkeypatch.setattr(all_tenants, "MOST_TENANTS", 1)
 
 
 async def test_the_newest_of_all_tenants_come_first(stores: Stores, clock: FakeClock) -> None:
