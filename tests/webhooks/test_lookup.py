@@ -18,11 +18,13 @@ THREADS = 5
 
 
 class Resolver:
-    """Stands for the system's: names that begin with `dead` have no answer before `release`."""
+    """Stands for the system's: names that begin with `dead` have no answer before `release`, those that begin with
+    `slow` have none before `slow_answers`."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._released = threading.Semaphore(0)
+        self.slow_answers = threading.Event()
         self.asked: list[str] = []
         self.under_way = 0
         self._changed = asyncio.Event()
@@ -33,6 +35,8 @@ class Resolver:
             if host.startswith("dead"):
                 self._released.acquire()
                 raise socket.gaierror("no such name")
+            if host.startswith("slow"):
+                self.slow_answers.wait()
             return ["127.0.0.1"]
         finally:
             self._loop.call_soon_threadsafe(self._note, host, -1)
@@ -63,6 +67,7 @@ async def resolver(threads: None) -> AsyncIterator[Resolver]:
     made = Resolver(asyncio.get_running_loop())
     yield made
     made.release(1000)
+    made.slow_answers.set()
 
 
 @pytest.fixture
@@ -126,13 +131,53 @@ async def test_a_waiter_that_leaves_takes_no_thread(lookup: SystemLookup, resolv
     assert f"dead{THREADS - 1}.test" not in resolver.asked
 
 
-async def test_connections_that_begin_at_once_cost_few_lookups(lookup: SystemLookup, resolver: Resolver) -> None:
+async def test_connections_that_begin_at_once_share_a_lookup(lookup: SystemLookup, resolver: Resolver) -> None:
     found = await asyncio.gather(*(lookup("alive.test", Requester("a")) for _ in range(100)))
 
     assert found == [["127.0.0.1"]] * 100
-    assert len(resolver.asked) <= THREADS
     await lookup("alive.test", Requester("b"))
-    assert len(resolver.asked) <= THREADS
+    assert resolver.asked == ["alive.test"]
+
+
+async def test_however_many_wait_for_a_dead_name_it_takes_one_thread(lookup: SystemLookup, resolver: Resolver) -> None:
+    waiting = [asyncio.ensure_future(lookup("dead.test", Requester(f"tenant-{n % 3}"))) for n in range(60)]
+    await resolver.until_asked(1)
+    # One that gives up ends it for no other
+    waiting[0].cancel()
+
+    for n in range(THREADS):
+        await lookup(f"alive{n}.test", Requester("tenant-0"))
+
+    resolver.release()
+    ended = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [type(end) for end in ended] == [asyncio.CancelledError, *[socket.gaierror] * 59]
+    assert resolver.asked.count("dead.test") == 1
+
+
+async def test_a_name_that_was_dead_is_looked_up_again(lookup: SystemLookup, resolver: Resolver) -> None:
+    for times in (1, 2):
+        resolver.release()
+        with pytest.raises(socket.gaierror):
+            await lookup("dead.test", Requester("a"))
+        assert resolver.asked == ["dead.test"] * times
+
+
+async def test_one_that_waited_for_its_turn_shares_the_lookup_that_began_meanwhile(
+    lookup: SystemLookup, resolver: Resolver
+) -> None:
+    holding = await dead(lookup, resolver, THREADS - 1)
+    waiting = asyncio.ensure_future(lookup("slow.test", Requester("a")))
+    await asyncio.wait([waiting], timeout=0.01)
+    other = asyncio.ensure_future(lookup("slow.test", Requester("b")))
+    await resolver.until_asked(THREADS)
+
+    resolver.release(THREADS - 1)
+    await asyncio.gather(*holding, return_exceptions=True)
+    assert await lookup("alive.test", Requester("a")) == ["127.0.0.1"]
+    resolver.slow_answers.set()
+
+    assert await asyncio.gather(waiting, other) == [["127.0.0.1"]] * 2
+    assert resolver.asked.count("slow.test") == 1
 
 
 async def test_a_closed_lookup_finds_nothing(lookup: SystemLookup) -> None:
