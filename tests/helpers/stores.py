@@ -17,6 +17,7 @@ from answerback.overview.activity import Activity
 from answerback.overview.store import OverviewStore
 from answerback.responses.conversation_store import ConversationLog
 from answerback.responses.store import ResponseStore
+from answerback.webhooks.endpoint_store import EndpointStore
 from answerback.webhooks.secrets import SigningSecrets
 from answerback.webhooks.store import DeliveryStore
 from toy import EchoKind
@@ -30,6 +31,7 @@ class Stores:
     jobs: JobStore
     job_events: JobEvents
     deliveries: DeliveryStore
+    endpoints: EndpointStore
     conversations: ConversationStore
     accounts: AccountStore
     secrets: SigningSecrets
@@ -69,6 +71,7 @@ async def make_stores(database: Database, commits: Commits, kinds: Registry | No
         jobs=JobStore(database, registry, commits.backlog),
         job_events=JobEvents(database),
         deliveries=DeliveryStore(database),
+        endpoints=EndpointStore(database),
         conversations=ConversationStore(database),
         accounts=AccountStore(database),
         secrets=SigningSecrets(database),

@@ -110,7 +110,7 @@ async def test_another_tenants_stay(stores: Stores, resend: Resend, state: Resen
 
 @pytest.mark.parametrize("state", [DEAD, PENDING])
 async def test_those_of_endpoints_are_sent_again_too(stores: Stores, resend: Resend, state: Resendable) -> None:
-    await stores.deliveries.create_endpoint(TENANT, "mine", BLOG, [COMPLETED])
+    await stores.endpoints.create(TENANT, "mine", BLOG, [COMPLETED])
 
     await settle(stores, state, 1, SHOP)
 
@@ -129,9 +129,9 @@ async def test_an_erased_body_is_not_sent(stores: Stores, resend: Resend, databa
 async def test_those_of_an_endpoint_that_was_deleted_stay(
     stores: Stores, resend: Resend, clock: FakeClock, state: Resendable
 ) -> None:
-    endpoint = await stores.deliveries.create_endpoint(TENANT, "mine", BLOG, [COMPLETED])
+    endpoint = await stores.endpoints.create(TENANT, "mine", BLOG, [COMPLETED])
     await settle(stores, state, 1, SHOP)
-    await stores.deliveries.delete_endpoint(TENANT, endpoint.id)
+    await stores.endpoints.delete(TENANT, endpoint.id)
 
     clock.advance(1)
     matched = await stores.deliveries.count_matching(ResendFilter(TENANT, state))

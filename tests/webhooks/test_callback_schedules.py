@@ -50,7 +50,7 @@ async def attempted(stores: Stores, clock: FakeClock, own: dict[str, RetrySchedu
 async def test_the_callback_of_a_request_follows_its_kinds_schedule_and_an_endpoint_the_common_one(
     stores: Stores, clock: FakeClock
 ) -> None:
-    await stores.deliveries.create_endpoint(TENANT, "e", ENDPOINT, [COMPLETED])
+    await stores.endpoints.create(TENANT, "e", ENDPOINT, [COMPLETED])
     await ended_job(stores)
 
     first = await attempted(stores, clock, {COMPLETED: OWN})

@@ -288,9 +288,9 @@ async def test_a_receiver_is_charged_with_the_time_that_it_took_and_not_with_our
 
 
 async def test_to_an_endpoint_that_was_deleted_nothing_is_sent_and_its_receiver_is_not_blamed(post: Post) -> None:
-    endpoint = await post.stores.deliveries.create_endpoint(TENANT, "mine", DEAD, [COMPLETED])
+    endpoint = await post.stores.endpoints.create(TENANT, "mine", DEAD, [COMPLETED])
     await owe(post.stores, 1)
-    await post.stores.deliveries.delete_endpoint(TENANT, endpoint.id)
+    await post.stores.endpoints.delete(TENANT, endpoint.id)
     (event,) = (each for each in await claim_deliveries(post.stores) if each.endpoint_id is not None)
 
     await post.deliverer(sender := StubSender()).run(event)

@@ -118,7 +118,7 @@ async def test_a_report_that_comes_first_is_not_recovered(
 async def test_an_endpoint_that_is_created_while_a_job_ends_is_notified_from_its_commit_on(
     stores: Stores, other: Stores
 ) -> None:
-    creating = other.deliveries.create_endpoint(TENANT, "e", "https://e.example/", [COMPLETED])
+    creating = other.endpoints.create(TENANT, "e", "https://e.example/", [COMPLETED])
     async with held(other, creating) as created:
         await ended_job(stores)
         await created.commit()
@@ -135,7 +135,7 @@ async def test_in_a_storm_each_destination_gets_each_conversation_in_order_and_e
 ) -> None:
     """Two processes claim, settle, retry, lose and recover; each conversation has a URL and an endpoint."""
     draw = random.Random(seed)
-    await stores.deliveries.create_endpoint(TENANT, "e", "https://e.example/", [COMPLETED])
+    await stores.endpoints.create(TENANT, "e", "https://e.example/", [COMPLETED])
     for session in ("a", "b", "c"):
         await owe(stores, 6, session=session)
     position = dict(await postgres.rows("SELECT id, position FROM deliveries"))

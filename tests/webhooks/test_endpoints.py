@@ -12,9 +12,7 @@ from stores import Stores
 
 
 async def create(stores: Stores, name: str = "shop", *types: str) -> Endpoint:
-    return await stores.deliveries.create_endpoint(
-        TENANT, name, f"https://{name}.example/events", types or (COMPLETED,)
-    )
+    return await stores.endpoints.create(TENANT, name, f"https://{name}.example/events", types or (COMPLETED,))
 
 
 async def test_an_endpoint_is_what_it_was_created_as(stores: Stores) -> None:
@@ -22,15 +20,15 @@ async def test_an_endpoint_is_what_it_was_created_as(stores: Stores) -> None:
 
     assert made.id.startswith("whe_")
     assert made.event_types == (COMPLETED, FAILED)
-    assert await stores.deliveries.get_endpoint(TENANT, made.id) == made
+    assert await stores.endpoints.get(TENANT, made.id) == made
 
 
 async def test_what_is_not_given_stays_and_types_are_replaced(stores: Stores, clock: FakeClock) -> None:
     made = await create(stores)
     clock.advance(5)
 
-    renamed = await stores.deliveries.update_endpoint(TENANT, made.id, name="office")
-    moved = await stores.deliveries.update_endpoint(TENANT, made.id, url="https://new.example/", event_types=[FAILED])
+    renamed = await stores.endpoints.change(TENANT, made.id, name="office")
+    moved = await stores.endpoints.change(TENANT, made.id, url="https://new.example/", event_types=[FAILED])
 
     assert (renamed.name, renamed.url, renamed.event_types) == ("office", made.url, (COMPLETED,))
     assert (moved.name, moved.url, moved.event_types) == ("office", "https://new.example/", (FAILED,))
@@ -41,7 +39,7 @@ async def test_a_change_to_what_it_is_already_leaves_its_time(stores: Stores, cl
     made = await create(stores, "shop", COMPLETED, FAILED)
     clock.advance(5)
 
-    assert await stores.deliveries.update_endpoint(TENANT, made.id, "shop", made.url, [FAILED, COMPLETED]) == made
+    assert await stores.endpoints.change(TENANT, made.id, "shop", made.url, [FAILED, COMPLETED]) == made
 
 
 @pytest.mark.parametrize("overlap", [False, True])
@@ -49,7 +47,7 @@ async def test_a_new_secret_signs_alone_or_beside_the_old_one(stores: Stores, cl
     made = await create(stores)
     clock.advance(5)
 
-    rotated = await stores.deliveries.rotate_endpoint_secret(TENANT, made.id, overlap=overlap)
+    rotated = await stores.endpoints.rotate_secret(TENANT, made.id, overlap=overlap)
 
     assert rotated.secret != made.secret
     assert rotated.updated_at == made.updated_at + 5_000
@@ -63,8 +61,8 @@ async def test_a_tenant_has_a_hundred_at_most(stores: Stores) -> None:
 
     with pytest.raises(Conflict, match="delete one"):
         await create(stores)
-    await stores.deliveries.create_endpoint("tenant-b", "their first", "https://b.example/", [COMPLETED])
-    await stores.deliveries.delete_endpoint(TENANT, made.id)
+    await stores.endpoints.create("tenant-b", "their first", "https://b.example/", [COMPLETED])
+    await stores.endpoints.delete(TENANT, made.id)
     await create(stores)
 
 
@@ -74,13 +72,13 @@ async def test_they_are_listed_newest_first_a_page_at_a_time(stores: Stores, clo
         made.append(await create(stores, f"shop-{n}"))
         clock.advance(1)
 
-    first = await stores.deliveries.list_endpoints(TENANT, None, 2)
-    rest = await stores.deliveries.list_endpoints(TENANT, first[-1].id, 2)
+    first = await stores.endpoints.list(TENANT, None, 2)
+    rest = await stores.endpoints.list(TENANT, first[-1].id, 2)
 
     assert [*first, *rest] == made[::-1]
 
-    oldest = await stores.deliveries.list_endpoints(TENANT, None, 2, newest_first=False)
-    behind = await stores.deliveries.list_endpoints(TENANT, oldest[-1].id, 2, newest_first=False)
+    oldest = await stores.endpoints.list(TENANT, None, 2, newest_first=False)
+    behind = await stores.endpoints.list(TENANT, oldest[-1].id, 2, newest_first=False)
 
     assert [*oldest, *behind] == made
 
@@ -90,27 +88,27 @@ async def test_a_deleted_one_is_gone_with_its_subscriptions_and_secrets(stores: 
     for owner in (made.id, other.id, TENANT):
         await stores.secrets.rotate(owner)
 
-    await stores.deliveries.delete_endpoint(TENANT, made.id)
+    await stores.endpoints.delete(TENANT, made.id)
 
-    assert [each.id for each in await stores.deliveries.list_endpoints(TENANT, None, 10)] == [other.id]
+    assert [each.id for each in await stores.endpoints.list(TENANT, None, 10)] == [other.id]
     assert await database.rows("SELECT endpoint_id FROM webhook_subscriptions") == [(other.id,)]
     assert sorted(await database.rows("SELECT DISTINCT owner FROM signing_secrets")) == sorted([(TENANT,), (other.id,)])
     with pytest.raises(NotFound):
         await stores.secrets.rotate(made.id)
     with pytest.raises(NotFound):
-        await stores.deliveries.get_endpoint(TENANT, made.id)
+        await stores.endpoints.get(TENANT, made.id)
 
 
 async def test_another_tenants_is_not_found(stores: Stores) -> None:
     made = await create(stores)
 
     for attempt in (
-        stores.deliveries.get_endpoint("tenant-b", made.id),
-        stores.deliveries.update_endpoint("tenant-b", made.id, name="mine"),
-        stores.deliveries.rotate_endpoint_secret("tenant-b", made.id, overlap=False),
-        stores.deliveries.delete_endpoint("tenant-b", made.id),
+        stores.endpoints.get("tenant-b", made.id),
+        stores.endpoints.change("tenant-b", made.id, name="mine"),
+        stores.endpoints.rotate_secret("tenant-b", made.id, overlap=False),
+        stores.endpoints.delete("tenant-b", made.id),
     ):
         with pytest.raises(NotFound):
             await attempt
-    assert await stores.deliveries.list_endpoints("tenant-b", None, 10) == []
-    assert await stores.deliveries.get_endpoint(TENANT, made.id) == made
+    assert await stores.endpoints.list("tenant-b", None, 10) == []
+    assert await stores.endpoints.get(TENANT, made.id) == made

@@ -70,7 +70,7 @@ async def deliver_what_is_due(by: DeliveryQueue) -> None:
 
 
 async def endpoint(stores: Stores, url: str) -> Endpoint:
-    return await stores.deliveries.create_endpoint(TENANT, "shop", url, [COMPLETED])
+    return await stores.endpoints.create(TENANT, "shop", url, [COMPLETED])
 
 
 def is_signed_by(secret: str, headers: dict[str, str], body: bytes) -> bool:
@@ -117,7 +117,7 @@ async def test_what_is_claimed_when_its_endpoint_is_deleted_is_dead_and_makes_no
     await accept(stores, callback_url=None)
     await finish(stores, await claim_job(stores))
     claim = await claim_delivery(stores)
-    await stores.deliveries.delete_endpoint(TENANT, made.id)
+    await stores.endpoints.delete(TENANT, made.id)
     receivers = Receivers()
 
     await queue(stores, receivers, clock).run(claim)

@@ -16,7 +16,7 @@ from stores import Stores
 async def endpoint(
     stores: Stores, name: str = "one", types: tuple[str, ...] = (COMPLETED,), tenant: str = TENANT
 ) -> Endpoint:
-    return await stores.deliveries.create_endpoint(tenant, name, f"https://{name}.example/events", types)
+    return await stores.endpoints.create(tenant, name, f"https://{name}.example/events", types)
 
 
 def by_destination(claims: list[ClaimedDelivery]) -> dict[str, ClaimedDelivery]:
@@ -107,7 +107,7 @@ async def test_one_destination_is_retried_without_the_others(stores: Stores) -> 
 async def test_what_is_owed_to_a_deleted_endpoint_is_claimed_as_such(stores: Stores) -> None:
     one = await endpoint(stores)
     await ended_job(stores)
-    await stores.deliveries.delete_endpoint(TENANT, one.id)
+    await stores.endpoints.delete(TENANT, one.id)
 
     owed = by_destination(await claim_deliveries(stores))
 

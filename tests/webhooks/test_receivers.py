@@ -139,7 +139,7 @@ async def test_attempts_at_old_deliveries_that_were_resent_are_the_newest(stores
 
 
 async def test_an_attempt_under_way_does_not_hide_the_one_before(stores: Stores, clock: FakeClock) -> None:
-    await stores.deliveries.create_endpoint(TENANT, "blog", BLOG, [COMPLETED])
+    await stores.endpoints.create(TENANT, "blog", BLOG, [COMPLETED])
     await owe(stores, 2, SHOP)
     await attempt(stores, DOWN)
     before = await shown(stores)
@@ -173,7 +173,7 @@ async def test_of_attempts_under_way_the_newest_that_ended_counts(stores: Stores
 
 
 async def test_an_event_under_way_does_not_hide_the_one_that_an_endpoint_took(stores: Stores, clock: FakeClock) -> None:
-    await stores.deliveries.create_endpoint(TENANT, "blog", BLOG, [COMPLETED])
+    await stores.endpoints.create(TENANT, "blog", BLOG, [COMPLETED])
     await owe(stores, 1, SHOP)
     await attempt(stores, TOOK)
     clock.advance(10)
@@ -187,7 +187,7 @@ async def test_an_event_under_way_does_not_hide_the_one_that_an_endpoint_took(st
 
 
 async def test_an_endpoint_that_takes_all_is_shown_too(stores: Stores) -> None:
-    endpoint = await stores.deliveries.create_endpoint(TENANT, "blog", BLOG, [COMPLETED])
+    endpoint = await stores.endpoints.create(TENANT, "blog", BLOG, [COMPLETED])
     await owe(stores, 2, SHOP)
     await attempt(stores, TOOK)
 
@@ -279,10 +279,10 @@ async def test_what_was_not_sent_says_nothing_of_a_receiver(stores: Stores, cloc
 
 
 async def test_what_is_dead_with_its_endpoint_is_owed_no_more(stores: Stores) -> None:
-    endpoint = await stores.deliveries.create_endpoint(TENANT, "mine", BLOG, [COMPLETED])
+    endpoint = await stores.endpoints.create(TENANT, "mine", BLOG, [COMPLETED])
     await owe(stores, 1, SHOP)
     await attempt(stores, GONE)
-    await stores.deliveries.delete_endpoint(TENANT, endpoint.id)
+    await stores.endpoints.delete(TENANT, endpoint.id)
 
     assert {each.url: each.dead for each in (await shown(stores)).values()} == {BLOG: 0, SHOP: 1}
 

@@ -56,11 +56,11 @@ async def test_a_delivery_under_way_cannot_be_resent(stores: Stores) -> None:
 
 @pytest.mark.parametrize("settle", ["delivered", "dead"])
 async def test_one_of_an_endpoint_that_was_deleted_cannot_be_resent(stores: Stores, settle: str) -> None:
-    endpoint = await stores.deliveries.create_endpoint(TENANT, "mine", "https://mine.example/hook", [COMPLETED])
+    endpoint = await stores.endpoints.create(TENANT, "mine", "https://mine.example/hook", [COMPLETED])
     await owe(stores, 1)
     (event,) = (each for each in (await claim(stores)).deliveries if each.endpoint_id == endpoint.id)
     await getattr(stores.deliveries, settle)(event, REPORT)
-    await stores.deliveries.delete_endpoint(TENANT, endpoint.id)
+    await stores.endpoints.delete(TENANT, endpoint.id)
 
     with pytest.raises(Conflict, match="endpoint was deleted; there is nothing left to send to"):
         await stores.deliveries.resend(TENANT, event.id)

@@ -13,7 +13,7 @@ from answerback.webhooks.secrets import SigningSecrets
 
 def make_inbox(base_url: str, stores: Stores, secrets: SigningSecrets) -> Inbox:
     async def secrets_of(tenant_id: str, url: str) -> Sequence[str]:
-        endpoints = await stores.deliveries.list_endpoints(tenant_id, None, MAX_ENDPOINTS)
+        endpoints = await stores.endpoints.list(tenant_id, None, MAX_ENDPOINTS)
         found = [each.value for each in await secrets.live(tenant_id)]
         for endpoint in endpoints:
             if endpoint.url == url:

@@ -13,6 +13,7 @@ from answerback.jobs.events import JobEvents
 from answerback.overview.store import OverviewStore
 from answerback.responses.conversation_store import ConversationLog
 from answerback.responses.store import ResponseStore
+from answerback.webhooks.endpoint_store import EndpointStore
 from answerback.webhooks.store import DeliveryStore
 
 
@@ -24,6 +25,7 @@ class Stores:
     accounts: AccountStore
     conversations: ConversationStore
     deliveries: DeliveryStore
+    endpoints: EndpointStore
     idempotency: IdempotencyStore
     job_events: JobEvents
     questions: QuestionStore
@@ -40,6 +42,7 @@ def make_stores(database: Database) -> Stores:
         accounts=AccountStore(database),
         conversations=ConversationStore(database),
         deliveries=DeliveryStore(database),
+        endpoints=EndpointStore(database),
         idempotency=IdempotencyStore(database),
         job_events=JobEvents(database),
         questions=QuestionStore(database),

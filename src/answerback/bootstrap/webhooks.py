@@ -58,6 +58,6 @@ def make_webhooks(settings: Settings, stores: Stores, instruments: Instruments, 
         guard=guard,
         sender=sender,
         inbox=inbox,
-        endpoints=Endpoints(stores.deliveries, secrets, guard, trial, types),
+        endpoints=Endpoints(stores.endpoints, secrets, guard, trial, types),
         receivers=Receivers(stores.deliveries, guard, trial, messages["message.completed"]),
     )

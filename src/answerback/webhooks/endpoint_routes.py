@@ -33,10 +33,10 @@ from answerback.webhooks.endpoint_bodies import (
     endpoint_list,
     endpoint_with_secret,
 )
+from answerback.webhooks.endpoint_store import EndpointStore
 from answerback.webhooks.event_types import EventTypes
 from answerback.webhooks.guard import AddressGuard
 from answerback.webhooks.secrets import SigningSecrets
-from answerback.webhooks.store import DeliveryStore
 from answerback.webhooks.trial import Trial
 
 DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE = 20, 100
@@ -84,7 +84,7 @@ _BODY_ERRORS = _PARAMETER_ERRORS | openai_errors(
 class Endpoints:
     """What the routes of endpoints work with."""
 
-    store: DeliveryStore
+    store: EndpointStore
     secrets: SigningSecrets
     guard: AddressGuard
     trial: Trial
@@ -133,7 +133,7 @@ def _add_create(routes: APIRouter, endpoints: Endpoints, tenant_of: TenantOf, id
         await endpoints.check(tenant_id, asked.url, asked.event_types)
 
         async def create() -> Response:
-            made = await endpoints.store.create_endpoint(tenant_id, asked.name, asked.url, asked.event_types)
+            made = await endpoints.store.create(tenant_id, asked.name, asked.url, asked.event_types)
             return respond(200, endpoint_with_secret(made), NO_STORE)
 
         return await idempotent(request, tenant_id, asked, create)
@@ -153,7 +153,7 @@ def _add_reads(routes: APIRouter, endpoints: Endpoints, tenant_of: TenantOf) -> 
         deleted meanwhile. Counts against no rate."""
         tenant_id = await tenant_of(request)
         most = limit or DEFAULT_PAGE_SIZE
-        found = await endpoints.store.list_endpoints(tenant_id, after, most + 1, newest_first=order != "asc")
+        found = await endpoints.store.list(tenant_id, after, most + 1, newest_first=order != "asc")
         return respond(200, endpoint_list(found[:most], has_more=len(found) > most))
 
     @routes.get(
@@ -165,7 +165,7 @@ def _add_reads(routes: APIRouter, endpoints: Endpoints, tenant_of: TenantOf) -> 
     async def get_webhook_endpoint(request: Request, webhook_endpoint_id: EndpointId) -> Response:
         """Of its secret only the last characters. Counts against no rate."""
         tenant_id = await tenant_of(request)
-        return respond(200, endpoint_body(await endpoints.store.get_endpoint(tenant_id, webhook_endpoint_id)))
+        return respond(200, endpoint_body(await endpoints.store.get(tenant_id, webhook_endpoint_id)))
 
     @routes.get(
         "/webhook_event_types",
@@ -196,7 +196,7 @@ def _add_changes(routes: APIRouter, endpoints: Endpoints, tenant_of: TenantOf, i
         await endpoints.check(tenant_id, asked.url, asked.event_types)
 
         async def change() -> Response:
-            changed = await endpoints.store.update_endpoint(
+            changed = await endpoints.store.change(
                 tenant_id, webhook_endpoint_id, asked.name, asked.url, asked.event_types
             )
             return respond(200, endpoint_body(changed))
@@ -211,7 +211,7 @@ def _add_changes(routes: APIRouter, endpoints: Endpoints, tenant_of: TenantOf, i
     )
     async def delete_webhook_endpoint(request: Request, webhook_endpoint_id: EndpointId) -> Response:
         """Its secret goes too; deliveries that it is still owed end as dead."""
-        await endpoints.store.delete_endpoint(await tenant_of(request), webhook_endpoint_id)
+        await endpoints.store.delete(await tenant_of(request), webhook_endpoint_id)
         return respond(200, EndpointDeleted(id=webhook_endpoint_id))
 
 
@@ -231,7 +231,7 @@ def _add_rotate(routes: APIRouter, endpoints: Endpoints, tenant_of: TenantOf, id
         overlap = asked.keep_old_secret_active_for_24_hours
 
         async def rotate() -> Response:
-            rotated = await endpoints.store.rotate_endpoint_secret(tenant_id, webhook_endpoint_id, overlap=overlap)
+            rotated = await endpoints.store.rotate_secret(tenant_id, webhook_endpoint_id, overlap=overlap)
             endpoints.secrets.replaced(webhook_endpoint_id)
             return respond(200, endpoint_with_secret(rotated), NO_STORE)
 
@@ -252,7 +252,7 @@ def _add_test(routes: APIRouter, endpoints: Endpoints, tenant_of: TenantOf) -> N
         tenant_id = await tenant_of(request)
         event_type = (await read_body(request, TestedType)).event_type
         sample = endpoints.types.sample(event_type)
-        endpoint = await endpoints.store.get_endpoint(tenant_id, webhook_endpoint_id)
+        endpoint = await endpoints.store.get(tenant_id, webhook_endpoint_id)
         status = await endpoints.trial.event(endpoint, event_type, sample)
         return respond(200, EndpointTested(webhook_endpoint_id=endpoint.id, event_type=event_type, status_code=status))
 

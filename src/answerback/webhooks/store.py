@@ -1,7 +1,7 @@
-"""Deliveries and endpoints in the database: each method is one transaction, but for `resend_all`, and raises
-StorageUnavailable when the database cannot serve it now."""
+"""Deliveries in the database: each method is one transaction, but for `resend_all`, and raises StorageUnavailable when
+the database cannot serve it now."""
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from answerback.database.operation import Database, Operation, Transaction
 from answerback.database.statement import Statement
@@ -10,12 +10,11 @@ from answerback.queue.attempts import Report, reported
 from answerback.queue.fifo import release_orphans
 from answerback.queue.leases import extend
 from answerback.queue.unconfirmed import UnconfirmedClaims
-from answerback.webhooks import bulk_resend, endpoints, expire, order, recover, resend
+from answerback.webhooks import bulk_resend, expire, order, recover, resend
 from answerback.webhooks import claim as claiming
 from answerback.webhooks import report as reporting
 from answerback.webhooks.bulk_resend import Page, Position, ResendFilter
 from answerback.webhooks.claim import Look
-from answerback.webhooks.endpoints import Endpoint
 from answerback.webhooks.model import (
     ClaimedDelivery,
     DeliveryClaims,
@@ -128,48 +127,6 @@ class DeliveryStore:
         """Releases a batch of deliveries that are held behind nothing, of which there should never be one; returns how
         many."""
         return await self._database.write.run(lambda tx: release_orphans(tx, order.ORPHANED, order.RELEASE_NEXT))
-
-    async def create_endpoint(self, tenant_id: str, name: str, url: str, event_types: Iterable[str]) -> Endpoint:
-        """Raises Conflict where the tenant has as many as it may."""
-        return await self._database.write.run(
-            lambda tx: endpoints.create(tx, tenant_id, name, url, event_types), tenant_id=tenant_id
-        )
-
-    async def get_endpoint(self, tenant_id: str, endpoint_id: str) -> Endpoint:
-        """Raises NotFound."""
-        return await self._database.read.run(lambda tx: endpoints.get(tx, tenant_id, endpoint_id), tenant_id=tenant_id)
-
-    async def list_endpoints(
-        self, tenant_id: str, after: str | None, limit: int, *, newest_first: bool = True
-    ) -> Sequence[Endpoint]:
-        """By the time of creation; `after` is the last id of the page before."""
-        return await self._database.read.run(
-            lambda tx: endpoints.list_endpoints(tx, tenant_id, after, limit, newest_first=newest_first),
-            tenant_id=tenant_id,
-        )
-
-    async def update_endpoint(
-        self,
-        tenant_id: str,
-        endpoint_id: str,
-        name: str | None = None,
-        url: str | None = None,
-        event_types: Iterable[str] | None = None,
-    ) -> Endpoint:
-        """What is None stays. Raises NotFound."""
-        return await self._database.write.run(
-            lambda tx: endpoints.change(tx, tenant_id, endpoint_id, name, url, event_types), tenant_id=tenant_id
-        )
-
-    async def rotate_endpoint_secret(self, tenant_id: str, endpoint_id: str, *, overlap: bool) -> Endpoint:
-        """With a new secret; with an `overlap` the old one signs beside it for 24 h. Raises NotFound."""
-        return await self._database.write.run(
-            lambda tx: endpoints.rotate_secret(tx, tenant_id, endpoint_id, overlap=overlap), tenant_id=tenant_id
-        )
-
-    async def delete_endpoint(self, tenant_id: str, endpoint_id: str) -> None:
-        """Raises NotFound."""
-        await self._database.write.run(lambda tx: endpoints.remove(tx, tenant_id, endpoint_id), tenant_id=tenant_id)
 
     async def _sum_of_pages(
         self, wanted: ResendFilter, of_page: Callable[[Sequence[Position], int], Awaitable[int]]
