@@ -1,4 +1,4 @@
-"""Reading the entries that a message may remember."""
+"""Reading the entries that a message may remember; which of them travel with it, `window.py` decides."""
 
 from collections.abc import Sequence
 from typing import Protocol

@@ -17,7 +17,7 @@ from answerback.llm.answers.odd_json import decode
 from answerback.llm.answers.streams import chunks
 from answerback.llm.answers.tool_calls import names_of_tools
 from answerback.llm.errors.failures import read_document
-from answerback.llm.errors.redaction import place
+from answerback.llm.errors.redaction import redact_error
 from answerback.llm.model import Api, ChatRequest, Expected, ModelList
 from answerback.llm.model_lists import models_of
 from answerback.llm.reply import EmbeddingsReply, Reply, StreamedReply, WholeReply
@@ -72,10 +72,10 @@ class OpenAICompatible:
         try:
             reply = await self._send(request)
         except ProviderError as error:
-            self._place(error)
+            self._redact(error)
             raise
         if isinstance(reply, StreamedReply):
-            reply.when_over(self._place)
+            reply.when_over(self._redact)
         return reply
 
     async def _send(self, request: ChatRequest) -> Reply:
@@ -132,7 +132,7 @@ class OpenAICompatible:
         try:
             return await self._models()
         except ProviderError as error:
-            self._place(error)
+            self._redact(error)
             raise
 
     async def _models(self) -> ModelList:
@@ -152,8 +152,8 @@ class OpenAICompatible:
     async def close(self) -> None:
         await self._transport.close()
 
-    def _place(self, error: BaseException | None) -> None:
-        place(error, self._base_url, self._secrets)
+    def _redact(self, error: BaseException | None) -> None:
+        redact_error(error, self._base_url, self._secrets)
 
     def _body(self, request: ChatRequest) -> tuple[dict[str, Json], frozenset[str]]:
         """What is sent, and which of its fields the service added that the answer can do without."""

@@ -12,7 +12,7 @@ from answerback.kernel.json import Json
 from answerback.kernel.provider_error import ProviderError
 from answerback.kernel.telemetry import SpanKind
 from answerback.llm.errors.failures import read_document
-from answerback.llm.errors.redaction import place
+from answerback.llm.errors.redaction import redact_error
 from answerback.llm.limiter import UpstreamLimiter
 from answerback.llm.observed import ObservedCall
 from answerback.llm.transport import Transport, json_headers
@@ -75,7 +75,7 @@ class PushProvider:
             finally:
                 response.close()
         except ProviderError as error:
-            place(error, self._api_url, self._secrets)
+            redact_error(error, self._api_url, self._secrets)
             if error.http_status is None or (remedy := _REMEDIES.get(error.failure.code)) is None:
                 raise
             raise _refused(error, error.http_status, remedy) from None

@@ -21,10 +21,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import assert_never
 
+from answerback.webhooks.congestion_window import CongestionWindow
 from answerback.webhooks.model import OriginKey, OriginRoom
 from answerback.webhooks.outcome import AttemptEnd
 from answerback.webhooks.pacing import Pacing
-from answerback.webhooks.window import Window
 
 CAP = 64
 """How many attempts may be in flight at an origin at most."""
@@ -59,7 +59,7 @@ def pause_after(outage: float, seconds: float) -> float:
 class _Origin:
     moved_at: float
     """When an attempt last ended, or began where none was in flight."""
-    window: Window
+    window: CongestionWindow
     pacing: Pacing = field(default_factory=Pacing)
     answered: int = 0
     answered_at: float = float("-inf")
@@ -132,7 +132,7 @@ class CircuitBreakers:
         now = self._monotonic()
         state = self._find(key, now)
         if late and self._is_new(state):
-            state.window = Window(CAP, now)
+            state.window = CongestionWindow(CAP, now)
         if not reserved:
             state.probing = state.open or (early and not state.recovering)
             self._enter(state, now)
@@ -203,7 +203,7 @@ class CircuitBreakers:
             state.recovered_at, state.recovering = now, True
             state.recovers_from = now + RECOVERY_SPACING
         if state.open:
-            state.window = Window(CAP, now)
+            state.window = CongestionWindow(CAP, now)
         state.answered += 1
         state.answered_at = now
         state.failures = 0
@@ -233,7 +233,7 @@ class CircuitBreakers:
         state = self._origins.get(key)
         if state is None:
             self._forget(now)
-            state = self._origins[key] = _Origin(now, Window(CAP, now, size=CAP))
+            state = self._origins[key] = _Origin(now, CongestionWindow(CAP, now, size=CAP))
         else:
             self._origins.move_to_end(key)
         return state

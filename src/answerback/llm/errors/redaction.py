@@ -62,9 +62,9 @@ def _without(text: str, secret: str) -> str:
     return text[: len(text) - begun]
 
 
-def place(error: BaseException | None, base_url: str, secrets: Iterable[str]) -> None:
-    """Says in a ProviderError whose it is, and redacts every text that it holds; until then these are the upstream's
-    own. The message, which clients see, does not name the `base_url` either. Every provider does so before it raises
+def redact_error(error: BaseException | None, base_url: str, secrets: Iterable[str]) -> None:
+    """Redacts every text that a ProviderError holds, which until then are the upstream's own, and says in it whose it
+    is. The message, which clients see, does not name the `base_url` either. Every provider does so before it raises
     one."""
     if not isinstance(error, ProviderError):
         return

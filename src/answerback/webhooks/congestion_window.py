@@ -23,7 +23,7 @@ FORGETS_IN = 20.0
 
 
 @dataclass(slots=True)
-class Window:
+class CongestionWindow:
     """Arithmetic over the ends of attempts; times are seconds of one monotonic clock."""
 
     cap: int

@@ -9,9 +9,9 @@ import pytest
 
 from answerback.testing.clock import FakeClock
 from answerback.webhooks.breaker import CircuitBreakers
+from answerback.webhooks.congestion_window import SLOW_ROUNDS
 from answerback.webhooks.model import OriginKey
 from answerback.webhooks.outcome import AttemptEnd
-from answerback.webhooks.window import SLOW_ROUNDS
 
 HERE = OriginKey("tenant", "https://here.example:443")
 
