@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from answerback.conversations.windows import DatabaseWindows
 from answerback.jobs.kind import Registry
 from answerback.jobs.model import JobRecord
-from answerback.jobs.run import Runner
+from answerback.jobs.run import JobRunner
 from answerback.jobs.store import JobStore
 from answerback.kernel.instruments import Instruments
 from answerback.reviews.by_chat import ChatReviewer
@@ -103,7 +103,7 @@ class Desk:
         jobs, kinds = self._jobs(reviewer)
         (claim,) = (await jobs.claim("worker", 100, LEASE, roomy())).jobs
         windows = DatabaseWindows(self.stores.conversations)
-        await Runner(jobs, kinds, self.notifier, windows, NoPlaces(), self._instruments).run(claim)
+        await JobRunner(jobs, kinds, self.notifier, windows, NoPlaces(), self._instruments).run(claim)
         return await jobs.get(TENANT, claim.id)
 
     def _jobs(self, reviewer: Reviewer) -> tuple[JobStore, Registry]:
