@@ -7,6 +7,7 @@ ratio is measured once more with each process held to the same share of a core, 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from answerback.testing.backends.tree import descendants
@@ -19,7 +20,7 @@ from bench.workloads.streams import stream
 
 MUST = 1.5
 STREAMS = 1000
-"""More than one process can relay: it takes the 500 of (b) as they are offered."""
+"""For each process: more than it can relay. One that is held to a share of a core gets that share of them."""
 ALL = tuple(CORES)
 ENOUGH_CORES = 4
 """Two for the processes, two for the others."""
@@ -61,7 +62,8 @@ def _rounds(stage: Stage, share: float | None) -> _Seen:
     for _ in range(stage.plan.rounds):
         for processes in (1, 2):
             with _service(stage, processes, share) as running:
-                for what, measure in (("requests a second", _requests), ("chunks a second", _chunks)):
+                streams = round(processes * STREAMS * (share or 1.0))
+                for what, measure in (("requests a second", _requests), ("chunks a second", partial(_chunks, streams))):
                     with _busy(seen.busy.setdefault((what, processes), [])):
                         seen.rates.setdefault((what, processes), []).append(measure(stage, running))
             if stage.postgres is not None:
@@ -119,8 +121,8 @@ def _requests(stage: Stage, running: Measured) -> float:
     return load(running.port, CHAT, question(model()), seconds=stage.plan.seconds, headers=BEARER, cores=ALL).rate
 
 
-def _chunks(stage: Stage, running: Measured) -> float:
-    return stream(stage, running.port, ALL, STREAMS).events
+def _chunks(streams: int, stage: Stage, running: Measured) -> float:
+    return stream(stage, running.port, ALL, streams).events
 
 
 def _jobs(stage: Stage, processes: int, share: float | None, shares: list[float]) -> float:
