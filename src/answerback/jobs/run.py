@@ -17,6 +17,7 @@ from answerback.jobs.store import JobStore
 from answerback.kernel.errors import ErrorCode, Failure
 from answerback.kernel.failpoints import Failpoint
 from answerback.kernel.instruments import Instruments
+from answerback.kernel.lately import Lately
 from answerback.kernel.persistence import persist, persist_report
 from answerback.kernel.provider_error import ProviderError
 from answerback.kernel.shares import Shares
@@ -32,6 +33,10 @@ UNSTORED = "the relay failed while storing this job's outcome; the operator's lo
 SETTLING_AT_ONCE = 50
 """How many outcomes a process stores at once. Calls that began together are answered together: stored together,
 hundreds would take each step before another tenant's job takes its next."""
+SETTLING_ALONE = 100
+"""The same where jobs of one tenant alone came in `LATELY_SECONDS`. What accepts more than it ends has ever more in
+hand, and all of it out of cold caches."""
+LATELY_SECONDS = 300.0
 TENANT_FACTOR = 4.0
 """Of these places a tenant that is alone has four fifths."""
 
@@ -57,12 +62,19 @@ class JobRunner:
         self._metrics = instruments.metrics
         self._tracer = instruments.tracer
         self._failpoint = instruments.failpoint
-        self._settling = Turns(Shares(SETTLING_AT_ONCE, TENANT_FACTOR))
+        self._monotonic = instruments.clock.monotonic
+        self._tenants = Lately(LATELY_SECONDS)
+        self._settling = Turns(Shares(SETTLING_ALONE, TENANT_FACTOR, self._kept))
+
+    def _kept(self) -> int:
+        """How many of the places for settling nobody has."""
+        return SETTLING_ALONE - SETTLING_AT_ONCE if len(self._tenants) > 1 else 0
 
     async def run(self, claim: Claimed[Any]) -> None:
         """One attempt, and the commit of its outcome. Cancelled before that, it leaves the row to its holder."""
         self._failpoint(Failpoint.AFTER_CLAIM)
         job = claim.job
+        self._tenants.note(job.tenant_id, self._monotonic())
         about: dict[str, str | int] = {
             "answerback.job.id": job.id,
             "answerback.kind": job.kind,

@@ -6,6 +6,8 @@ in their rows: where nobody waits for an answer, none is left.
 
 import math
 
+from answerback.kernel.lately import Lately
+
 LATELY = 300.0
 """For so many seconds after a call its tenant finds some of what is short left."""
 
@@ -15,24 +17,16 @@ class Callers:
 
     def __init__(self, slot_factor: float) -> None:
         self._slot_factor = slot_factor
-        self._waited: dict[str, float] = {}
-        self._queued: dict[str, float] = {}
-        """When each tenant last wanted to call, and waited for the answer, or had it queued. The latest is last."""
+        self._waited, self._queued = Lately(LATELY), Lately(LATELY)
+        """Those who wanted to call, and waited for the answer, or had it queued."""
 
     def note(self, tenant_id: str, now: float, *, queued: bool) -> None:
-        lately = self._queued if queued else self._waited
-        lately.pop(tenant_id, None)
-        lately[tenant_id] = now
-        for each in (self._waited, self._queued):
-            while each and each[oldest := next(iter(each))] <= now - LATELY:
-                del each[oldest]
+        noted, other = (self._queued, self._waited) if queued else (self._waited, self._queued)
+        noted.note(tenant_id, now)
+        other.forget(now)
 
     def factor(self, tenant_id: str) -> float:
         """The tenant begins a call only while it has begun fewer than so many times those that are left."""
         waits = tenant_id in self._waited
-        others = _others(self._waited, tenant_id) or (waits and _others(self._queued, tenant_id))
+        others = self._waited.has_others(tenant_id) or (waits and self._queued.has_others(tenant_id))
         return self._slot_factor if others else math.inf
-
-
-def _others(lately: dict[str, float], tenant_id: str) -> bool:
-    return len(lately) > (tenant_id in lately)
