@@ -118,7 +118,8 @@ async def test_an_answered_job_shows_its_answer_its_attempt_and_its_delivery(cli
     assert (job["attempt"], job["run_at"], job["callback_url"]) == (1, None, client.callback_url)
     assert job["usage"]["total_tokens"] > 0
     (attempt,) = job["attempts"]
-    assert (attempt.keys(), attempt["put_off"]) == (ATTEMPT | {"put_off"}, 0)
+    assert attempt.keys() == ATTEMPT | {"put_off", "put_off_for"}
+    assert (attempt["put_off"], attempt["put_off_for"]) == (0, None)
     assert (attempt["number"], attempt["status"], attempt["error"]) == (1, "answered", None)
     delivery = job["delivery"]
     assert job["deliveries"] == [delivery]
