@@ -14,8 +14,13 @@ import pytest
 from answerback.database.postgres import runner
 from answerback.database.postgres.session import LONG_LOCK_TIMEOUT
 from answerback.database.sqlite.schema import migrate as migrate_sqlite
+from answerback.kernel.heavy import HeavyWork
+from answerback.kernel.telemetry import UNMEASURED
+from answerback.llm.openai_compatible import OpenAICompatible
+from answerback.redis.link import Link
 from answerback.testing import process
 from answerback.testing.clock import FakeClock
+from answerback.testing.llm import FakeLLM
 from answerback.testing.process import spawn
 from builders import Journal
 from databases import Database, Emptying, PostgresDatabase, SqliteDatabase, own_database
@@ -212,3 +217,35 @@ async def other(postgres: PostgresDatabase, clock: FakeClock) -> AsyncIterator[S
     opened = await postgres.open(clock)
     yield opened
     await opened.close()
+
+
+@pytest.fixture
+async def link(redis_url: str, journal: Journal) -> AsyncIterator[Link]:
+    """To a Redis of this test's own."""
+    link = Link(redis_url, journal, UNMEASURED)
+    yield link
+    await link.close()
+
+
+@pytest.fixture
+async def provider(llm: FakeLLM) -> AsyncIterator[OpenAICompatible]:
+    """Of the scripted LLM, on a wall clock that stands still."""
+    made = OpenAICompatible(
+        llm.base_url,
+        "sk-secret",
+        "house/model",
+        connect_timeout=5,
+        now=lambda: 1_750_000_000_000,
+        heavy=HeavyWork(),
+    )
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+def uncollected() -> Iterator[None]:
+    """No cycle is found meanwhile."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()

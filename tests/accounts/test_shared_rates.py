@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -21,13 +20,6 @@ from databases import SqliteDatabase
 from stores import Stores
 
 MINUTE = Rate(100, 60)
-
-
-@pytest.fixture
-async def link(redis_url: str, journal: Journal) -> AsyncIterator[Link]:
-    link = Link(redis_url, journal, UNMEASURED)
-    yield link
-    await link.close()
 
 
 def rates(link: Link, stores: Stores) -> SharedRates:

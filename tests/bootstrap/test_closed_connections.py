@@ -1,10 +1,8 @@
 """What a connection held leaves memory when it closes, not when Python next looks for cycles."""
 
 import asyncio
-import gc
 import socket
 import weakref
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +16,6 @@ from whole_api import whole_api
 
 JSON = b"host: localhost\r\ncontent-type: application/json\r\n"
 QUESTION = b'{"question": "Why?"}'
-
-
-@pytest.fixture
-def uncollected() -> Iterator[None]:
-    """No cycle is found meanwhile."""
-    gc.collect()
-    gc.disable()
-    yield
-    gc.enable()
 
 
 def post(path: bytes, body: bytes, more: bytes = b"") -> bytes:

@@ -26,9 +26,9 @@ def settings() -> Mapping[str, str]:
 
 
 @pytest.fixture(scope="module")
-def headers() -> Mapping[str, str]:
-    """What a module's requests carry."""
-    return {}
+def headers(settings: Mapping[str, str]) -> Mapping[str, str]:
+    """What a module's requests carry: the service's key, if it has one."""
+    return {"Authorization": f"Bearer {settings['AUTH_TOKEN']}"} if "AUTH_TOKEN" in settings else {}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

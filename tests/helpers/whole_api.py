@@ -24,6 +24,8 @@ HERE = ("127.0.0.1", 50_000)
 
 @dataclass(frozen=True, slots=True)
 class Reply:
+    """A response as it came."""
+
     status: int
     headers: Mapping[str, str]
     raw: bytes

@@ -22,25 +22,13 @@ from answerback.webhooks.secrets import SigningSecrets
 from databases import SqliteDatabase
 from eventually import PATIENCE, eventually
 from surroundings import SECRET
+from whole_api import Reply
 
 AUTH_TOKEN = "default-tenants-token-6d1f"
 OPERATOR_TOKEN = "operator-token-90ab"
 PROVIDER_KEY = "sk-provider-key-8c0b"
 
 _NUMBERS = count(1)
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """A response as it came."""
-
-    status: int
-    headers: Mapping[str, str]
-    raw: bytes
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.raw)
 
 
 def problem(reply: Reply, status: int, code: str) -> Any:

@@ -27,11 +27,6 @@ def settings() -> Mapping[str, str]:
     return TOKENS | {"LLM_TIMEOUT_SECONDS": "20"}
 
 
-@pytest.fixture(scope="module")
-def headers() -> Mapping[str, str]:
-    return {"Authorization": "Bearer the-key"}
-
-
 async def test_it_streams_as_it_comes(sdk: openai.AsyncOpenAI, llm: FakeLLM) -> None:
     go = asyncio.Event()
     opened = asyncio.Event()

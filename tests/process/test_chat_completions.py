@@ -25,11 +25,6 @@ def settings() -> Mapping[str, str]:
     return {"LLM_TIMEOUT_SECONDS": "2", "AUTH_TOKEN": "the-key", "MAX_BODY_BYTES": "100000"}
 
 
-@pytest.fixture(scope="module")
-def headers() -> Mapping[str, str]:
-    return {"Authorization": "Bearer the-key"}
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def client(service: Service) -> AsyncIterator[openai.AsyncOpenAI]:
     async with openai.AsyncOpenAI(base_url=f"{service.url}/v1", api_key="the-key", max_retries=0) as made:

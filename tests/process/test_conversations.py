@@ -30,11 +30,6 @@ def settings() -> Mapping[str, str]:
     return TOKENS | {"LLM_TIMEOUT_SECONDS": "20", "MAX_RETRIES": "0"}
 
 
-@pytest.fixture(scope="module")
-def headers() -> Mapping[str, str]:
-    return {"Authorization": "Bearer the-key"}
-
-
 def said(text: str, role: str = "user") -> Any:
     return {"type": "message", "role": role, "content": text}
 

@@ -19,11 +19,6 @@ def settings() -> Mapping[str, str]:
     return {"AUTH_TOKEN": "the-key", "MAX_RETRIES": "1", "MIN_RETRY_DELAY": "0.01"}
 
 
-@pytest.fixture(scope="module")
-def headers() -> Mapping[str, str]:
-    return {"Authorization": "Bearer the-key"}
-
-
 def vectors(*data: Any, **changes: Any) -> bytes:
     counts = {"prompt_tokens": 1, "total_tokens": 1}
     return encoded({"object": "list", "data": list(data), "model": "m", "usage": counts, **changes})

@@ -34,11 +34,6 @@ def settings() -> Mapping[str, str]:
     return {"AUTH_TOKEN": "the-key", "OPERATOR_TOKEN": "the-operator"}
 
 
-@pytest.fixture(scope="module")
-def headers() -> Mapping[str, str]:
-    return {"Authorization": "Bearer the-key"}
-
-
 @pytest_asyncio.fixture(loop_scope="module")
 async def receiver() -> AsyncIterator[Receiver]:
     async with Receiver() as made:

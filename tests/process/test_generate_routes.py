@@ -22,11 +22,6 @@ def settings() -> Mapping[str, str]:
     return {"LLM_TIMEOUT_SECONDS": "2", "AUTH_TOKEN": "the-key"}
 
 
-@pytest.fixture(scope="module")
-def headers() -> Mapping[str, str]:
-    return {"Authorization": "Bearer the-key"}
-
-
 async def generate(http: aiohttp.ClientSession, prompt: Any, **fields: Any) -> tuple[int, Any]:
     async with http.post("/generate", json={"prompt": prompt, **fields}) as response:
         return response.status, await response.json()

@@ -33,11 +33,6 @@ def settings() -> Mapping[str, str]:
     return TOKENS | {"LLM_TIMEOUT_SECONDS": "20", "MAX_RETRIES": "0"}
 
 
-@pytest.fixture(scope="module")
-def headers() -> Mapping[str, str]:
-    return {"Authorization": "Bearer the-key"}
-
-
 def keyed(text: str, **more: Any) -> Any:
     """A request whose key is its text."""
     return {"model": "fake", "input": text, "extra_headers": {"Idempotency-Key": text}, **more}

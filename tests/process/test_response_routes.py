@@ -32,11 +32,6 @@ def settings() -> Mapping[str, str]:
     return tokens | {"LLM_TIMEOUT_SECONDS": "5", "MAX_BODY_BYTES": "100000", "MAX_RETRIES": "0"}
 
 
-@pytest.fixture(scope="module")
-def headers() -> Mapping[str, str]:
-    return {"Authorization": "Bearer the-key"}
-
-
 def chunks(*deltas: Mapping[str, Any], finish: str | None = "stop", **last: Any) -> bytes:
     """A streamed completion of these deltas."""
     choices = [{"index": 0, "delta": delta, "finish_reason": None} for delta in deltas]

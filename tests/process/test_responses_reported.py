@@ -25,11 +25,6 @@ def settings() -> Mapping[str, str]:
     return {"AUTH_TOKEN": "the-key", "RATE_LIMIT": "0", "LLM_TIMEOUT_SECONDS": "5"}
 
 
-@pytest.fixture(scope="module")
-def headers() -> Mapping[str, str]:
-    return {"Authorization": "Bearer the-key"}
-
-
 def call(call_id: str) -> dict[str, Any]:
     return {"type": "function_call", "call_id": call_id, "name": "find", "arguments": "{}"}
 

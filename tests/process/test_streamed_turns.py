@@ -30,11 +30,6 @@ def settings() -> Mapping[str, str]:
     return TOKENS | {"LLM_TIMEOUT_SECONDS": "20", "MAX_RETRIES": "0"}
 
 
-@pytest.fixture(scope="module")
-def headers() -> Mapping[str, str]:
-    return {"Authorization": "Bearer the-key"}
-
-
 async def turn(sdk: openai.AsyncOpenAI, text: str, conversation: str, **more: Any) -> list[Any]:
     """The events of a turn."""
     stream: Any = await sdk.responses.create(model="fake", input=text, conversation=conversation, stream=True, **more)

@@ -23,11 +23,6 @@ def settings() -> Mapping[str, str]:
     return {"AUTH_TOKEN": "the-key", "OPERATOR_TOKEN": "the-operator", "MAX_RETRIES": "0"}
 
 
-@pytest.fixture(scope="module")
-def headers() -> Mapping[str, str]:
-    return {"Authorization": "Bearer the-key"}
-
-
 def part(**fields: Any) -> dict[str, Any]:
     return {"input": [{"role": "user", "content": [fields]}]}
 

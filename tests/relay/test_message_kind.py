@@ -5,8 +5,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from answerback.conversations.model import Entry, Memory, Place
 from answerback.jobs.kind import Claimed, Ending, Job, JobState, Unreadable
@@ -68,37 +66,6 @@ def job(args: Message | None, position: int | None = 1, **changes: Any) -> Job[A
 def claim(args: Message, position: int | None = 1, **changes: Any) -> Claimed[Message]:
     times = {"claimed_at": NOW, "at": NOW, "due_at": NOW, "deadline_at": NOW + 5_000}
     return Claimed(job(args, position), epoch=1, attempt=1, **times | changes)
-
-
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
-    max_leaves=5,
-)
-objects = st.dictionaries(st.text(), json_values, max_size=3)
-maybe_text = st.none() | st.text()
-common = {
-    "session_id": maybe_text,
-    "stateless": st.booleans(),
-    "model": maybe_text,
-    "system": maybe_text,
-    "temperature": st.none() | st.floats(0, 2),
-    "max_tokens": st.none() | st.integers(1, 10_000_000),
-    "params": st.none() | objects,
-    "metadata": st.none() | objects,
-}
-messages_of_any_kind = st.builds(Message, message=st.text() | st.lists(objects), **common) | st.builds(
-    Message,
-    tool_outputs=st.lists(st.builds(ToolOutput, st.text(), st.text()), min_size=1).map(tuple),
-    **common,
-)
-
-
-@given(messages_of_any_kind)
-def test_arguments_survive_being_stored(args: Message) -> None:
-    kind = kind_of()
-
-    assert kind.decode(kind.encode(args)) == args
 
 
 @pytest.mark.parametrize(
@@ -354,19 +321,11 @@ def test_a_callback_says_why_an_upstream_refused_the_message() -> None:
     }
 
 
-def test_effects_are_the_same_for_the_same_arguments() -> None:
-    kind, made = kind_of(), job(Message("b", metadata={"k": []}))
-
-    assert kind.effects(made, completed()) == kind.effects(made, completed())
-
-
-@given(messages_of_any_kind)
-def test_nothing_of_a_message_is_left_once_it_is_redacted(args: Message) -> None:
+def test_nothing_of_a_message_is_left_once_it_is_redacted() -> None:
     kind = kind_of()
 
-    redacted = kind.redact(args)
+    redacted = kind.redact(Message("b", session_id="s", system="x", params={"seed": 1}, metadata={"k": []}))
 
-    assert redacted == kind.redact(redacted) == kind.decode(kind.encode(redacted))
     assert kind.encode(redacted) == '{"message":""}'
 
 

@@ -13,11 +13,6 @@ ANSWERED, BUSY, UNREACHED, CANCELLED = AttemptEnd.ANSWERED, AttemptEnd.BUSY, Att
 
 
 @pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
 def breakers(clock: FakeClock) -> CircuitBreakers:
     return CircuitBreakers(clock.monotonic)
 

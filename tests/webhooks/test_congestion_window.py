@@ -73,11 +73,6 @@ class OneHand:
         return self.free - now
 
 
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
 def width(breakers: CircuitBreakers) -> int:
     """How many it admits at once."""
     admitted = 0

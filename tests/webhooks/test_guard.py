@@ -46,11 +46,6 @@ def dns() -> Dns:
 
 
 @pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
 async def dialled(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The addresses that connections were opened to; none of them answers."""
     addresses: list[str] = []

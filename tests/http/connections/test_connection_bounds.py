@@ -1,11 +1,9 @@
 """What a connection may send, and what of it is held, is bounded: before a key is looked at and after."""
 
 import asyncio
-import gc
 import socket
 import struct
 import weakref
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -239,15 +237,6 @@ async def test_line_breaks_begin_no_request() -> None:
         assert await exchange(port, b"\r\n") == b""
     async with serving(Headers(), http=Patient) as port:
         assert await exchange(port, b"\r\n" * MAX_HEAD_BYTES) == b""
-
-
-@pytest.fixture
-def uncollected() -> Iterator[None]:
-    """No cycle is found meanwhile."""
-    gc.collect()
-    gc.disable()
-    yield
-    gc.enable()
 
 
 @pytest.mark.usefixtures("uncollected")
