@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGES = {".py", ".md", ".yaml", ".toml", ".mjs", ".js", ".css", ".html"}
+PAGES = {".py", ".sql", ".md", ".yaml", ".toml", ".mjs", ".js", ".css", ".html"}
 SAY = {
     "doors?": "route",
     "lanes?": "worker pool",
