@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -77,8 +78,9 @@ def notifier() -> LocalNotifier:
 @pytest.fixture
 async def engine(stores: Stores, claims: Calls, weights: Weights, notifier: LocalNotifier) -> AsyncIterator[Engine]:
     settings = Settings(_env_file=None, worker_concurrency=10, tenant_slot_factor=4.0)  # type: ignore[call-arg]
-    secrets, windows = SigningSecrets(stores.database), DatabaseWindows(stores.conversations)
-    parts = settings, stores.jobs, stores, stores.kinds, StubSender(), secrets, windows, notifier, weights
+    webhooks = SimpleNamespace(sender=StubSender(), secrets=SigningSecrets(stores.database))
+    sharing = SimpleNamespace(windows=DatabaseWindows(stores.conversations))
+    parts = settings, stores.jobs, stores, stores.kinds, webhooks, sharing, notifier, weights
     engine = make_engine(*parts, Instruments(Journal(), RealClock()))  # type: ignore[arg-type]
     yield engine
     await engine.stop()

@@ -3,8 +3,9 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
+from answerback.bootstrap.sharing import Sharing
 from answerback.bootstrap.stores import Stores
-from answerback.conversations.windows import Windows
+from answerback.bootstrap.webhooks import Webhooks
 from answerback.database.clock_watch import ClockWatch
 from answerback.jobs.engine import Engine
 from answerback.jobs.job_queue import JobQueue
@@ -24,9 +25,8 @@ from answerback.queue.worker_pool import WorkerPool
 from answerback.settings import Settings
 from answerback.webhooks.birth import DeliveryBirths
 from answerback.webhooks.breaker import CircuitBreakers
-from answerback.webhooks.deliver import Deliverer, Origins, Sender
+from answerback.webhooks.deliver import Deliverer, Origins
 from answerback.webhooks.delivery_queue import DeliveryQueue
-from answerback.webhooks.secrets import SigningSecrets
 from answerback.webhooks.signer import Signer
 
 DAY_MS = 86_400_000
@@ -37,9 +37,8 @@ def make_engine(
     jobs: JobStore,
     stores: Stores,
     kinds: Registry,
-    sender: Sender,
-    signing_secrets: SigningSecrets,
-    windows: Windows,
+    webhooks: Webhooks,
+    sharing: Sharing,
     notifier: LocalNotifier,
     weights: Weights,
     instruments: Instruments,
@@ -48,9 +47,9 @@ def make_engine(
     origins = CircuitBreakers(instruments.clock.monotonic)
     deliverer = Deliverer(
         deliveries,
-        sender,
+        webhooks.sender,
         origins,
-        Signer(signing_secrets, instruments.clock),
+        Signer(webhooks.secrets, instruments.clock),
         notifier,
         settings.callback_schedule,
         instruments,
@@ -61,7 +60,7 @@ def make_engine(
     delivery_shares, (job_shares, batch_shares) = Shares(*slots, weights=weights), with_batch(*slots, weights)
     delivery_pool = WorkerPool(delivery_queue, notifier.deliveries, delivery_shares, lease_seconds, instruments)
     delivery_births = DeliveryBirths(Births(delivery_pool, deliveries.unconfirmed), origins, notifier)
-    runner = JobRunner(jobs, kinds, notifier, windows, delivery_births, instruments)
+    runner = JobRunner(jobs, kinds, notifier, sharing.windows, delivery_births, instruments)
     job_queue = JobQueue(jobs, runner, stores.job_events.moves.moved, lease_seconds, instruments.log)
     spread = Spread(settings.worker_concurrency, instruments.clock.monotonic)
     job_pool = WorkerPool(job_queue, notifier.jobs, job_shares, lease_seconds, instruments, spread=spread)

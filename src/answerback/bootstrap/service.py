@@ -133,30 +133,22 @@ async def build(
 ) -> Service:
     """The whole service, not yet started; what it opens is closed by `lifetimes`. `siblings` are the other processes of
     the same `serve`. Raises StorageUnavailable, SettingsError, ResultsUnwritable."""
-    instruments = process.instruments
-    stores = make_stores(process.database)
+    instruments, stores = process.instruments, make_stores(process.database)
     sharing = make_sharing(settings, stores, instruments, lifetimes, siblings)
     overview = make_overview(process, stores.overview, lifetimes)
-    weights = Weights()
+    weights, local = Weights(), LocalNotifier()
     provider = opened(upstreams.provider(instruments, overview.providers.health, weights), lifetimes)
-    webhooks = make_webhooks(settings, stores, instruments, lifetimes)
+    webhooks = await make_webhooks(settings, stores, instruments, lifetimes)
     kinds = make_kinds(settings, provider, webhooks.guard, stores, sharing.windows, weights, instruments, lifetimes)
-    registry, local = kinds.registry, LocalNotifier()
-    jobs = opened(JobStore(process.database, registry, process.backlog), lifetimes)
-    await webhooks.secrets.record()
-    await jobs.count_open()
+    jobs = await _open_jobs(process, kinds, lifetimes)
     every_receiver = opened(EveryReceiver(stores.deliveries, jobs.tenants, instruments.clock.monotonic), lifetimes)
     depths = opened(Depths(jobs, instruments.clock), lifetimes)
     key_uses = opened(KeyUses(stores.accounts, instruments.clock), lifetimes)
     weight_reader = opened(Repeated(WeightReader(stores.accounts, weights).read), lifetimes)
-    results = _make_results(settings, role)
-    retention = opened(Repeated(Retention(results, settings.retention_days * DAY, instruments.log).prune), lifetimes)
+    results, retention = _make_results(settings, role, instruments, lifetimes)
     engine = None
     if role is not Role.API:
-        sender, secrets = webhooks.sender, webhooks.secrets
-        engine = make_engine(
-            settings, jobs, stores, registry, sender, secrets, sharing.windows, local, weights, instruments
-        )
+        engine = make_engine(settings, jobs, stores, kinds.registry, webhooks, sharing, local, weights, instruments)
     notifiers = make_notifiers(settings, local, engine, instruments, siblings, serves=role is not Role.WORKER)
     return Service(
         settings=settings,
@@ -183,6 +175,13 @@ async def build(
     )
 
 
+async def _open_jobs(process: Process, kinds: Kinds, lifetimes: AsyncExitStack) -> JobStore:
+    """With its backlog counted."""
+    jobs = opened(JobStore(process.database, kinds.registry, process.backlog), lifetimes)
+    await jobs.count_open()
+    return jobs
+
+
 def _make_submitter(
     settings: Settings,
     jobs: JobStore,
@@ -196,9 +195,13 @@ def _make_submitter(
     return Submitter(jobs, guard, notifier, limits, settings.job_deadline_seconds, instruments, births)
 
 
-def _make_results(settings: Settings, role: Role) -> ResultsFolder:
+def _make_results(
+    settings: Settings, role: Role, instruments: Instruments, lifetimes: AsyncExitStack
+) -> tuple[ResultsFolder, Startable]:
+    """The folder of benchmarks' files, and what deletes old ones."""
     results = ResultsFolder(settings.benchmarks_dir)
     if role is not Role.WORKER and "benchmarks_dir" in settings.model_fields_set:
         # A folder that the settings name must take files from the start; the default one is made when it is needed.
         results.make()
-    return results
+    retention = Retention(results, settings.retention_days * DAY, instruments.log)
+    return results, opened(Repeated(retention.prune), lifetimes)

@@ -36,9 +36,13 @@ class Webhooks:
     receivers: Receivers
 
 
-def make_webhooks(settings: Settings, stores: Stores, instruments: Instruments, lifetimes: AsyncExitStack) -> Webhooks:
+async def make_webhooks(
+    settings: Settings, stores: Stores, instruments: Instruments, lifetimes: AsyncExitStack
+) -> Webhooks:
+    """Raises StorageUnavailable."""
     clock = instruments.clock
     secrets = make_signing_secrets(settings, stores.database)
+    await secrets.record()
     inbox = make_inbox(settings.public_base_url, stores, secrets)
     guard = AddressGuard(
         settings.callback_allowed_networks,
