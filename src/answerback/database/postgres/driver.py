@@ -30,16 +30,14 @@ class Driver:
     async def _execute(self, connection: Any, query: Query) -> Rows:
         statement, parameters = query.statement, query.parameters
         if isinstance(parameters, Mapping):
-            if (sql := self._plain.get(statement)) is None:
-                sql = self._plain[statement] = plain(statement)
+            sql = self._plain_sql(statement)
             return _named(sql, await connection.fetch(sql.text, *sql.arguments(parameters)))
         if statement.key and len(parameters) > 1 and _differ(parameters, statement.key):
             return await self._execute_group(connection, statement, parameters)
-        if statement not in self._numbered:
-            self._numbered[statement] = numbered(statement)
-        if not query.numbered or (each := self._numbered[statement]) is None:
-            sql = self._plain.setdefault(statement, plain(statement))
-            await connection.executemany(sql.text, [sql.arguments(each) for each in parameters])
+        each = self._numbered_sql(statement) if query.numbered else None
+        if each is None:
+            sql = self._plain_sql(statement)
+            await connection.executemany(sql.text, [sql.arguments(given) for given in parameters])
             return ()
         sets = [each.arguments({**given, ORDINAL: index}) for index, given in enumerate(parameters)]
         return _by_ordinal(each, await connection.fetchmany(each.text, sets))
@@ -54,6 +52,16 @@ class Driver:
             return ()
         *_, last = found[0].keys()
         return _by_ordinal(sql, found) if last == ORDINAL else _by_names(statement, parameters, _named(sql, found))
+
+    def _plain_sql(self, statement: Statement) -> Prepared:
+        if (sql := self._plain.get(statement)) is None:
+            sql = self._plain[statement] = plain(statement)
+        return sql
+
+    def _numbered_sql(self, statement: Statement) -> Prepared | None:
+        if statement not in self._numbered:
+            self._numbered[statement] = numbered(statement)
+        return self._numbered[statement]
 
 
 def _differ(parameters: Sequence[Parameters], key: tuple[str, ...]) -> bool:
