@@ -130,7 +130,7 @@ def test_a_fallback_shows_in_the_metrics() -> None:
 
 def plans() -> Iterator[tuple[str, BatchPlan]]:
     for module in pkgutil.walk_packages(answerback.__path__, "answerback."):
-        if not module.name.endswith(("__main__", ".env", "answerback.worker")) and ".migrations" not in module.name:
+        if not module.name.endswith(("__main__", "answerback.worker")):
             found = vars(importlib.import_module(module.name)).items()
             yield from ((f"{module.name}.{name}", each) for name, each in found if isinstance(each, BatchPlan))
 

@@ -46,7 +46,8 @@ class Update:
 @dataclass(frozen=True, slots=True)
 class Insert:
     """As `Update`. On PostgreSQL `computed`, columns of the table expression `birth`, are expressions of the
-    parameters, and all parameters are columns of it, too. `conflict` is what follows the values."""
+    parameters, and all parameters are columns of it, too. `conflict` is what follows the values: there it has no
+    parameters."""
 
     table: str
     values: Mapping[str, str]

@@ -36,7 +36,7 @@ def _claiming(which: str) -> Statement:
             ORDER BY rank LIMIT :limit
             {dialect.locking("FOR UPDATE SKIP LOCKED")}"""
 
-    return claiming("jobs", chosen, JobState.RUNNING, lambda _: CLAIMED_COLUMNS)
+    return claiming("jobs", chosen, JobState.RUNNING, CLAIMED_COLUMNS)
 
 
 CLAIM = _claiming(has_rank("jobs"))

@@ -35,7 +35,7 @@ def lost(table: str, leased: str) -> str:
     return f"{fenced(table, leased)} AND {table}.lease_expires_at <= :now"
 
 
-def claiming(table: str, ids: Callable[[Dialect], str], leased: str, returning: Callable[[Dialect], str]) -> Statement:
+def claiming(table: str, ids: Callable[[Dialect], str], leased: str, returning: str) -> Statement:
     """Leases the rows that the subquery `ids` locks."""
     return Statement(
         lambda dialect: (
@@ -44,7 +44,7 @@ def claiming(table: str, ids: Callable[[Dialect], str], leased: str, returning: 
             state = '{leased}', attempt = {table}.attempt + 1, lease_epoch = {table}.lease_epoch + 1,
             lease_owner = :owner, lease_expires_at = :expires_at, claimed_at = :wall
         WHERE {dialect.is_one_of(f"{table}.id", ids(dialect))}
-        RETURNING {returning(dialect)}"""
+        RETURNING {returning}"""
         )
     )
 

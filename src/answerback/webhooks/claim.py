@@ -60,7 +60,7 @@ def _claiming(where: str) -> Statement:
         SELECT id FROM deliveries WHERE {where}
         {dialect.locking("FOR UPDATE SKIP LOCKED")}"""
 
-    return claiming("deliveries", chosen, DeliveryState.SENDING, lambda _: _CLAIMED)
+    return claiming("deliveries", chosen, DeliveryState.SENDING, _CLAIMED)
 
 
 # Each leases at most `room` deliveries of one origin.

@@ -170,6 +170,7 @@ CREATE UNIQUE INDEX jobs_head ON jobs (conversation_id)
     );
 CREATE INDEX jobs_held ON jobs (conversation_id, position) WHERE state = 'held';
 CREATE UNIQUE INDEX jobs_idempotency ON jobs (tenant_id, idempotency_key) WHERE idempotency_key IS NOT NULL;
+-- Requests without a key, which clients send again by themselves.
 CREATE INDEX jobs_tried ON jobs (tenant_id, finished_at, request_hash, id)
     WHERE idempotency_key IS NULL AND request_hash IS NOT NULL;
 CREATE UNIQUE INDEX jobs_retry ON jobs (retry_of) WHERE retry_of IS NOT NULL;
@@ -320,7 +321,8 @@ CREATE INDEX inbox_tenant ON inbox (tenant_id, id);
 CREATE INDEX inbox_age ON inbox (received_at);
 
 -- Requests with an Idempotency-Key. `lease_expires_at` is null once a request was answered; then `status`,
--- `headers` and `body` are the stored response, null where it was too large to store.
+-- `headers` and `body` are the stored response, null where it was too large to store. SQLite keeps rows by `id`, not by
+-- their key: a body may take megabytes.
 CREATE TABLE idempotency_records (
     id INTEGER PRIMARY KEY,                                                                 -- sqlite
     id BIGSERIAL PRIMARY KEY,                                                               -- postgresql
