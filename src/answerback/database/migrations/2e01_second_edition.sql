@@ -9,9 +9,10 @@
 -- the others are held. `jobs_on_probation` lets one job that has lost two leases be queued or running at a time.
 --
 -- On PostgreSQL an index whose predicate says that a column is not null, of one that never is, serves no query that
--- does not compare the column: by statistics that are stale for queues it would choose it for others, too. Foreign keys
--- are checked on SQLite only, which does so for little. PostgreSQL would read and lock the owner's row for each row
--- inserted, which its transaction has locked already, and read all jobs where a conversation goes.
+-- does not compare the column: by statistics that are stale for queues it would choose it for others, too.
+--
+-- There are no foreign keys: PostgreSQL would read and lock the owner's row for each row inserted, which its transaction
+-- has locked already, and read all jobs where a conversation goes.
 
 -- `weight` is the tenant's share of what is short, beside other tenants; without a row it is 1.
 CREATE TABLE tenants (
@@ -86,8 +87,7 @@ CREATE INDEX conversations_recent ON conversations (tenant_id, updated_at, id)
 -- What clients add by themselves has a position of its own, and in place of a job's id one that begins with
 -- `items_`.
 CREATE TABLE conversation_items (
-    conversation_id BIGINT NOT NULL REFERENCES conversations (id),                          -- sqlite
-    conversation_id BIGINT NOT NULL,                                                        -- postgresql
+    conversation_id BIGINT NOT NULL,
     position BIGINT NOT NULL,
     job_id TEXT NOT NULL,
     items TEXT NOT NULL,
@@ -117,8 +117,7 @@ CREATE TABLE jobs (
     state TEXT NOT NULL,
     run_at BIGINT NOT NULL,
     deadline_at BIGINT NOT NULL,
-    conversation_id BIGINT REFERENCES conversations (id),                                   -- sqlite
-    conversation_id BIGINT,                                                                 -- postgresql
+    conversation_id BIGINT,
     position BIGINT,
     idempotency_key TEXT,
     request_hash TEXT,
@@ -210,8 +209,7 @@ CREATE INDEX questions_age ON questions (created_at);
 -- attempt began, if it got no response.
 CREATE TABLE deliveries (
     id TEXT NOT NULL PRIMARY KEY,
-    job_id TEXT NOT NULL REFERENCES jobs (id),                                              -- sqlite
-    job_id TEXT NOT NULL,                                                                   -- postgresql
+    job_id TEXT NOT NULL,
     event_type TEXT NOT NULL,
     endpoint_id TEXT,
     destination TEXT NOT NULL,
