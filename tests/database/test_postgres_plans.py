@@ -167,6 +167,13 @@ async def test_a_hot_statement_uses_the_index_made_for_it(planner: Any, name: st
     assert f"using {index} on" in found, found
 
 
+async def test_the_delivery_of_a_probe_is_locked_by_its_id(planner: Any) -> None:
+    """And not by the index of what is pending, which may be a backlog."""
+    found = await plan(planner, "CLAIM_PROBE")
+
+    assert found.count("using deliveries_pkey on") == 2, found
+
+
 @pytest.mark.parametrize(
     ("name", "index"),
     [

@@ -18,6 +18,7 @@ from typing import Any, TypeAlias
 
 from answerback.database.dialect import Dialect
 from answerback.database.operation import Operation, Transaction
+from answerback.database.sql import still_in_state
 from answerback.database.statement import Row, Statement
 from answerback.kernel.round_robin import RoundRobin
 from answerback.kernel.shares import Shares
@@ -88,7 +89,7 @@ def _for_probe() -> str:
         LIMIT 1"""
 
 
-CLAIM_PROBE = _claiming(f"id = ({_for_probe()}) AND state = 'pending'")
+CLAIM_PROBE = _claiming(f"id = ({_for_probe()}) AND {still_in_state('deliveries', DeliveryState.PENDING)}")
 NEXT_HERE = Statement(f"SELECT run_at FROM deliveries WHERE {_HERE} ORDER BY run_at LIMIT 1")
 
 
