@@ -33,6 +33,8 @@ SELECT 'msg_' || rank, id, 'done', 'url_' || rank, tenant_id, conversation_id, p
        'https://receiver.example:443', (array['pending', 'delivered', 'delivered', 'dead', 'held'])[rank % 5 + 1],
        rank, 0, '[]', 0, 0, NULL, rank, rank, 'x'
 FROM jobs WHERE finished_at IS NOT NULL;
+INSERT INTO questions (tenant_id, question, answer, finish_reason, created_at)
+SELECT 'tenant-' || n % 3, 'what?', 'that', 'stop', n FROM generate_series(1, {ROWS // 10}) AS n;
 ANALYZE;
 """
 
@@ -72,6 +74,7 @@ async def filled(server_database: PostgresDatabase) -> AsyncIterator[Any]:
         ("LIST_SENDING", "deliveries_leased"),
         ("OWN_DELIVERIES", "deliveries_event"),
         ("OWN_DELIVERIES", "deliveries_order"),
+        ("SIZES_OF_QUESTIONS", "questions_tenant"),
     ],
 )
 async def test_a_list_reads_its_index_in_order(filled: Any, name: str, index: str, as_the_runner: bool) -> None:

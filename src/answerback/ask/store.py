@@ -18,9 +18,11 @@ LOCK_HISTORIES = Statement(
 INSERT_QUESTION = Statement(inserting("questions", "tenant_id", "question", "answer", "finish_reason", "created_at"))
 LAST_ANSWERED_AT = Statement("SELECT created_at FROM questions WHERE tenant_id = :tenant_id ORDER BY id DESC LIMIT 1")
 SIZES = Statement(
-    """
+    lambda dialect: (
+        f"""
     SELECT id, length(question) + length(answer) AS size FROM questions
-    WHERE tenant_id = :tenant_id AND id < :before_id ORDER BY id DESC LIMIT :limit"""
+    WHERE {dialect.equals("tenant_id")} AND id < :before_id ORDER BY tenant_id DESC, id DESC LIMIT :limit"""
+    )
 )
 LIST_QUESTIONS = Statement(
     """

@@ -23,6 +23,12 @@ class Dialect(Enum):
         the whole table."""
         return self.either(f"{column} IN ({ids})", f"{column} = ANY(ARRAY({ids}))")
 
+    def equals(self, column: str) -> str:
+        """Whether the text column equals the parameter of its name, for a query in the order of an index that begins
+        with it. Of an equal column PostgreSQL would know that it orders nothing, and might read an index of the other
+        columns, past all other values. Of an array it does not know that it has one element."""
+        return self.either(f"{column} = :{column}", f"{column} = ANY(ARRAY[CAST(:{column} AS text)])")
+
     def among(self, column: str) -> str:
         """Whether the text column is one of the parameter `ids`, a JSON array of texts."""
         return self.either(

@@ -53,14 +53,12 @@ class Page:
 
 def page_of(state: DeliveryState, order: Sequence[str]) -> Statement:
     columns, bound = ", ".join(order), ", ".join(f":{name}" for name in order)
-    of_tenant = "tenant_id = :tenant_id"
-    # By an equal tenant alone PostgreSQL would know that the index of ids has the same order, and might read that.
-    of_one_tenant = "tenant_id = ANY(ARRAY[CAST(:tenant_id AS text)]) AND id > ''"
     return Statement(
         lambda dialect: (
             f"""
         SELECT origin, run_at, id FROM deliveries
-        WHERE state = '{state}' AND ({columns}) > ({bound}) AND {dialect.either(of_tenant, of_one_tenant)}
+        WHERE state = '{state}' AND ({columns}) > ({bound}) AND {dialect.equals("tenant_id")}
+            {dialect.either("", "AND id > ''")}
         ORDER BY tenant_id, {columns} LIMIT {PAGE}"""
         )
     )

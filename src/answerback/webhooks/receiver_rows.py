@@ -38,13 +38,11 @@ WAITING = Statement(
 
 def _newest(where: str, by: str = "id", also: str = "") -> Statement:
     """The newest by a column that is never empty, as the index that serves says."""
-    # Of an array PostgreSQL does not know that it has one element, so that it keeps to the index that has this order.
-    one_tenant = ("tenant_id = :tenant_id", "tenant_id = ANY(ARRAY[CAST(:tenant_id AS text)])")
     return Statement(
         lambda dialect: (
             f"""
         SELECT {", ".join(_LOOKED_AT)}{also} FROM deliveries
-        WHERE {where} AND {by} > '' AND {dialect.either(*one_tenant)}
+        WHERE {where} AND {by} > '' AND {dialect.equals("tenant_id")}
         ORDER BY tenant_id DESC, {by} DESC LIMIT {NEWEST}"""
         )
     )
