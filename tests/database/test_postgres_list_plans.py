@@ -88,6 +88,16 @@ async def test_a_list_reads_its_index_in_order(filled: Any, name: str, index: st
     assert "Sort" not in found, found
 
 
+async def test_old_jobs_are_not_compared_with_every_delivery_that_waits(filled: Any) -> None:
+    """By statistics from when none waited."""
+    await filled.execute(IN_TRANSACTION)
+    await filled.execute("UPDATE deliveries SET state = 'delivered', conversation_id = NULL; ANALYZE deliveries")
+
+    found = await plan(filled, "OLD_JOBS")
+
+    assert "Index Cond: (job_id = jobs.id)" in found, found
+
+
 @pytest.mark.parametrize(
     ("name", "index"),
     [
