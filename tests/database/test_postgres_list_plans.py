@@ -88,14 +88,19 @@ async def test_a_list_reads_its_index_in_order(filled: Any, name: str, index: st
     assert "Sort" not in found, found
 
 
-async def test_old_jobs_are_not_compared_with_every_delivery_that_waits(filled: Any) -> None:
-    """By statistics from when none waited."""
+@pytest.mark.parametrize(
+    "name", ["OLD_JOBS", "ORPHANED_JOBS", "ORPHANED_DELIVERIES", "PRUNE_CONVERSATIONS", "PRUNE_KEPT_ITEMS"]
+)
+async def test_a_sweep_compares_no_row_with_all_of_another_table(filled: Any, name: str) -> None:
+    """By statistics from when nothing waited."""
     await filled.execute(IN_TRANSACTION)
+    await filled.execute("UPDATE jobs SET state = 'completed', finished_at = 1; ANALYZE jobs")
     await filled.execute("UPDATE deliveries SET state = 'delivered', conversation_id = NULL; ANALYZE deliveries")
 
-    found = await plan(filled, "OLD_JOBS")
+    found = await plan(filled, name)
 
-    assert "Index Cond: (job_id = jobs.id)" in found, found
+    assert "SubPlan" in found, found
+    assert "Join" not in found, found
 
 
 @pytest.mark.parametrize(

@@ -162,6 +162,7 @@ DELIVERIES: dict[str, Statement] = {
     "HEAD_OF_DELIVERIES": order.HEAD,
     "NOTIFY_ENDPOINTS": notify.NOTIFY_ENDPOINTS,
     "RELEASE_NEXT": order.RELEASE_NEXT,
+    "ORPHANED_DELIVERIES": order.ORPHANED,
     "REPORT": reporting.REPORT,
     "RELEASE": reporting.RELEASE,
     "RELEASE_UNCONFIRMED": reporting.RELEASE_UNCONFIRMED,

@@ -2,6 +2,10 @@
 
 from collections.abc import Iterable
 
+PROBED = "LIMIT 1 OFFSET 0"
+"""Ends the subquery of an EXISTS that an index is to answer for each row. One without an offset PostgreSQL turns into
+a join and, by statistics from when there were few rows, compares each row with all of them."""
+
 
 def columns_of(table: str, names: Iterable[str]) -> str:
     return ", ".join(f"{table}.{name}" for name in names)

@@ -4,6 +4,7 @@ them, and conversations left without jobs. Those of `/v1/conversations` keep the
 from answerback.database.batching import batched
 from answerback.database.dialect import Dialect
 from answerback.database.operation import BatchPlan, Operation, Transaction
+from answerback.database.sql import PROBED
 from answerback.database.statement import Row, Statement
 from answerback.jobs.events import DELETE as DELETE_EVENTS
 from answerback.jobs.model import Swept
@@ -40,12 +41,14 @@ def _idle(dialect: Dialect, where: str) -> str:
     return f"""
     SELECT id FROM conversations
     WHERE updated_at < :before AND pending = 0
-        AND NOT EXISTS (SELECT 1 FROM jobs WHERE conversation_id = conversations.id AND finished_at IS NOT NULL)
+        AND NOT EXISTS (
+            SELECT 1 FROM jobs WHERE conversation_id = conversations.id AND finished_at IS NOT NULL {PROBED}
+        )
         AND {where}
     ORDER BY updated_at LIMIT {BATCH} {dialect.locking("FOR UPDATE SKIP LOCKED")}"""
 
 
-_HOLDS_ITEMS = "EXISTS (SELECT 1 FROM conversation_items WHERE conversation_id = conversations.id)"
+_HOLDS_ITEMS = f"EXISTS (SELECT 1 FROM conversation_items WHERE conversation_id = conversations.id {PROBED})"
 PRUNE_KEPT_ITEMS = Statement(
     lambda dialect: (
         f"""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from answerback.database.dialect import Dialect
 from answerback.database.operation import Operation, Transaction
-from answerback.database.sql import one_of
+from answerback.database.sql import PROBED, one_of
 from answerback.database.statement import Statement
 
 ORPHANS = 200
@@ -36,10 +36,11 @@ def try_lock(conversation_id: int | None) -> Operation[bool]:
     return conversation_id is None or bool((yield TRY_LOCK_CONVERSATION(conversation_id=conversation_id)))
 
 
-def has_head(table: str, head_states: Sequence[str], **same: str) -> str:
-    """Whether a row is the head of the queue whose columns equal `same`; a queue of NULL has none."""
+def has_head(table: str, head_states: Sequence[str], end: str = "", **same: str) -> str:
+    """Whether a row is the head of the queue whose columns equal `same`; a queue of NULL has none. `end` ends the
+    subquery."""
     queue = " AND ".join(f"ahead.{column} = {value} AND ahead.{column} IS NOT NULL" for column, value in same.items())
-    return f"EXISTS (SELECT 1 FROM {table} AS ahead WHERE {queue} AND {one_of(head_states, 'ahead')})"
+    return f"EXISTS (SELECT 1 FROM {table} AS ahead WHERE {queue} AND {one_of(head_states, 'ahead')} {end})"
 
 
 def releasing(
@@ -69,7 +70,7 @@ def orphaned(table: str, head_states: Sequence[str], columns: Sequence[str]) -> 
     return Statement(
         f"""
         SELECT DISTINCT {", ".join(same.values())} FROM {table}
-        WHERE {table}.state = 'held' AND NOT {has_head(table, head_states, **same)}
+        WHERE {table}.state = 'held' AND NOT {has_head(table, head_states, PROBED, **same)}
         LIMIT {ORPHANS}"""
     )
 

@@ -1,5 +1,6 @@
 """Deleting the deliveries of jobs that are pruned."""
 
+from answerback.database.sql import PROBED
 from answerback.database.statement import Statement
 
 PRUNE = Statement("DELETE FROM deliveries WHERE job_id = :of AND state IN ('delivered', 'dead')", by=("of",))
@@ -7,9 +8,7 @@ PRUNE = Statement("DELETE FROM deliveries WHERE job_id = :of AND state IN ('deli
 
 def unsettled(job_id: str) -> str:
     """Whether a delivery of the job is neither delivered nor dead; until none is, the job is not pruned."""
-    # With an offset, since by statistics from when all were settled PostgreSQL would join the two, and compare each job
-    # with every delivery that waits.
     return f"""EXISTS (
         SELECT 1 FROM deliveries WHERE deliveries.job_id = {job_id} AND deliveries.state NOT IN ('delivered', 'dead')
-        LIMIT 1 OFFSET 0
+        {PROBED}
     )"""
