@@ -9,7 +9,7 @@ from answerback.responses.conversation_store import ConversationLog
 from answerback.responses.history import from_a_turn_on
 from answerback.responses.model import REFERENCE, Asked, Item
 from answerback.responses.store import ResponseStore
-from answerback.responses.stored import Place, StoredResponse
+from answerback.responses.stored import StoredResponse, TurnPlace
 
 
 class ConversationGone(InvalidField):
@@ -35,7 +35,7 @@ class Contexts:
         resolved = replace(asked, ancestors=(*last.asked.ancestors, last.id))
         return resolved, [*_said_lately(before), *asked.input]
 
-    async def items(self, tenant_id: str, asked: Asked, place: Place | None) -> list[Item]:
+    async def items(self, tenant_id: str, asked: Asked, place: TurnPlace | None) -> list[Item]:
         """All that the model is to read, for a request that is resolved. Raises PreviousResponseNotFound,
         ConversationGone, ChainTooLong."""
         if place is None:

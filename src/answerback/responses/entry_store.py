@@ -79,7 +79,7 @@ def entry_of(row_id: int, item_id: str) -> Operation[Row | None]:
     return entry if any(item["id"] == item_id for item in held) else None
 
 
-def _entry_with(row_id: int, place: ids.Place | None) -> Operation[Row | None]:
+def _entry_with(row_id: int, place: ids.ItemPlace | None) -> Operation[Row | None]:
     """The entry that holds the item of this place, or held it before it was deleted."""
     if place is None:
         return None

@@ -49,7 +49,7 @@ def item_id(response_id: str, kind: str, listed: str, place: int) -> str:
     return f"{PREFIXES.get(kind, 'item')}_{response_id.removeprefix(RESPONSE)}{listed}{place}"
 
 
-class Place(NamedTuple):
+class ItemPlace(NamedTuple):
     """The response of an item, which of its lists, and where in it; in the order of the items."""
 
     response_id: str
@@ -57,7 +57,7 @@ class Place(NamedTuple):
     number: int
 
 
-def place_of(item_id: str) -> Place | None:
+def place_of(item_id: str) -> ItemPlace | None:
     """None for what is no id of an item here."""
     match = _ITEM.fullmatch(item_id)
-    return None if match is None else Place(RESPONSE + match[1], match[2], int(match[3]))
+    return None if match is None else ItemPlace(RESPONSE + match[1], match[2], int(match[3]))

@@ -28,7 +28,7 @@ from answerback.responses.emission import emitted
 from answerback.responses.history import ChainTooLong
 from answerback.responses.model import Asked, Item
 from answerback.responses.opening import Opening
-from answerback.responses.stored import KIND, Place
+from answerback.responses.stored import KIND, TurnPlace
 from answerback.responses.tools import Toolbox
 
 
@@ -139,10 +139,10 @@ class ResponseKind:
         )
 
 
-def _place(job: Job[Asked]) -> Place | None:
+def _place(job: Job[Asked]) -> TurnPlace | None:
     if job.conversation_id is None or job.position is None:
         return None
-    return Place(job.conversation_id, job.position)
+    return TurnPlace(job.conversation_id, job.position)
 
 
 def _about(at: Progress) -> dict[str, object]:

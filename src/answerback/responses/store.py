@@ -14,7 +14,7 @@ from answerback.responses import erasure_store as erasure
 from answerback.responses import ids
 from answerback.responses.history import ChainTooLong, PreviousResponseNotFound, newest_within
 from answerback.responses.model import Item
-from answerback.responses.stored import ERASED, KIND, STATUSES, Place, StoredResponse, decode
+from answerback.responses.stored import ERASED, KIND, STATUSES, StoredResponse, TurnPlace, decode
 
 MOST_CHARACTERS = 32 * 1024 * 1024
 """Of all that stands before an input. It is held in memory for each request."""
@@ -236,7 +236,7 @@ def _stored(row: Row) -> StoredResponse | None:
         failure=failure_of(row.error),
         created_at=row.created_at,
         finished_at=row.finished_at,
-        place=None if row.conversation_id is None else Place(row.conversation_id, row.position),
+        place=None if row.conversation_id is None else TurnPlace(row.conversation_id, row.position),
     )
 
 

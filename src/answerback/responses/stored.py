@@ -67,7 +67,7 @@ def named(response_id: str, items: Sequence[Item]) -> list[Item]:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class TurnPlace:
     """Where a response stands in its conversation: the conversation's row, and the position in it."""
 
     row_id: int
@@ -106,7 +106,7 @@ class StoredResponse(Opened):
     result: Mapping[str, Json] | None
     failure: AnyFailure | None
     finished_at: int | None
-    place: Place | None = None
+    place: TurnPlace | None = None
 
     @property
     def failed_as_a_call(self) -> bool:
