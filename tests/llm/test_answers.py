@@ -313,13 +313,6 @@ async def test_tool_calls_come_beside_text_and_hold_what_databases_can(
     )
 
 
-@pytest.mark.parametrize("field", ["reasoning", "reasoning_content"])
-async def test_reasoning_is_read_beside_the_answer(field: str, llm: FakeLLM, provider: OpenAICompatible) -> None:
-    llm.then(replies.message("42", **{field: "Let me think."}))
-
-    assert (await ask(provider, request())).reasoning == "Let me think."
-
-
 async def test_an_image_is_an_answer_to_relay_but_not_one_to_read(llm: FakeLLM, provider: OpenAICompatible) -> None:
     llm.then(replies.message([{"type": "image_url", "image_url": {"url": "data:,"}}]))
 

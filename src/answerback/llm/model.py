@@ -67,7 +67,6 @@ class Answer:
     usage: Usage | None
     finish_reason: FinishReason
     tool_calls: tuple[dict[str, Json], ...] = ()
-    reasoning: str | None = None
 
 
 def storable(text: str) -> str:

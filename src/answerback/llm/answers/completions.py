@@ -99,14 +99,12 @@ def answer(choice: Mapping[str, Json], model: str, usage: Usage | None) -> Answe
     calls = tool_calls(message, cut=finish is Finish.CUT)
     if blank and not calls:
         raise other_than_text() if shows_or_sounds(message) else without_text(finish)
-    reasoning = message.get("reasoning") or message.get("reasoning_content")
     return Answer(
         text=None if blank else text,
         model=model,
         usage=usage,
         finish_reason=normalised(finish, calls_tools=bool(calls)),
         tool_calls=calls,
-        reasoning=storable(reasoning) if isinstance(reasoning, str) else None,
     )
 
 
