@@ -13,6 +13,7 @@ from answerback.inbox.model import Received, Verdict
 from answerback.jobs.kind import JobState
 from answerback.jobs.model import Swept
 from answerback.jobs.sweep import Sweep
+from answerback.kernel.errors import StorageUnavailable
 from answerback.kernel.instruments import Instruments
 from answerback.overview.model import MINUTE_MS, Count, Slot
 from answerback.testing.clock import FakeClock
@@ -33,7 +34,7 @@ from builders import (
     later,
     state_of,
 )
-from databases import SqliteDatabase
+from databases import PostgresDatabase, SqliteDatabase
 from stores import Stores
 
 HOUR = 3600.0
@@ -147,6 +148,91 @@ async def test_times_that_are_shown_follow_the_wall_clock(reopen: Reopen, clock:
 
     shown = await stores.jobs.get(TENANT, waiting.job_id)
     assert shown.deadline_at == clock.now() + DAY * 1000
+
+
+BACK_AND_FORTH = pytest.mark.parametrize("step", [HOUR, -HOUR, DAY, -DAY])
+
+
+async def follow(stores: Stores, step: float, processes: int = 3) -> None:
+    """What the sweeps of so many processes do that notice the step."""
+    step_ms = round(step * 1000)
+    for _ in range(processes):
+        while (await stores.jobs.follow_clock(step_ms)).total() or await stores.deliveries.follow_clock(step_ms):
+            continue
+
+
+@pytest.fixture
+async def served(postgres: PostgresDatabase, clock: FakeClock) -> AsyncIterator[Stores]:
+    """Whose server has this clock."""
+    stores = await postgres.open(clock)
+    yield stores
+    await stores.close()
+
+
+@BACK_AND_FORTH
+async def test_beside_a_server_whose_clock_is_set_nothing_waits_for_that_long_or_ends_early(
+    served: Stores, clock: FakeClock, step: float
+) -> None:
+    """Given a callback and a message that wait for a retry, and a call under way."""
+    await ended_job(served)
+    await served.deliveries.send_later(await claim_delivery(served), 60.0, REPORT)
+    await accept(served, session="retried")
+    await served.jobs.put_off(await claim_job(served), later(60.0), REPORT)
+    called = await accept(served, session="called")
+    await claim_job(served)
+
+    clock.step(step)
+    await follow(served, step)
+
+    assert (await served.jobs.expire()).total() == 0
+    assert await served.deliveries.expire(lambda _: True) == 0
+    clock.advance(61)
+    assert len(await claim_jobs(served)) == 1
+    assert len(await claim_deliveries(served)) == 1
+    assert (await served.jobs.recover())["jobs_requeued"] == 1
+    assert await state_of(served, called.job_id) is JobState.QUEUED
+
+
+@pytest.mark.parametrize("step", [HOUR, DAY])
+async def test_a_message_that_was_to_expire_in_a_while_does_so_after_a_step_forward(
+    served: Stores, clock: FakeClock, step: float
+) -> None:
+    await accept(served, deadline_seconds=600.0)
+
+    clock.step(step)
+    await follow(served, step)
+
+    clock.advance(590)
+    assert (await served.jobs.expire()).total() == 0
+    clock.advance(20)
+    assert (await served.jobs.expire()).total() == 1
+
+
+async def test_nothing_expires_until_what_waited_when_the_clock_was_set_has_been_moved(
+    clock: FakeClock, journal: Journal
+) -> None:
+    left, done = [StorageUnavailable("away"), 5, 2, 0], list[str]()
+
+    async def following(step_ms: int) -> Swept:
+        assert step_ms == HOUR * 1000
+        found = left.pop(0)
+        done.append(f"moved {found}")
+        if isinstance(found, StorageUnavailable):
+            raise found
+        return Swept(moved=found)
+
+    async def expires() -> Swept:
+        done.append("expired")
+        return Swept()
+
+    watch = ClockWatch(Server(clock), clock, LEASE / 4)  # type: ignore[arg-type]
+    sweep = Sweep((), (expires,), (), watch.step, Notifier(), LEASE, Instruments(journal, clock), (following,))
+    await sweep.sweep()
+    clock.step(HOUR)
+
+    assert [await sweep.sweep() for _ in range(3)] == [0, 7, 0]
+
+    assert done == ["expired", "moved away", "moved 5", "moved 2", "moved 0", "expired", "expired"]
 
 
 class Server:

@@ -13,7 +13,7 @@ from answerback.jobs.kind import Queue, Registry, event_types
 from answerback.jobs.model import Swept
 from answerback.jobs.run import JobRunner
 from answerback.jobs.store import JobStore
-from answerback.jobs.sweep import Duty, Sweep
+from answerback.jobs.sweep import Duty, Following, Sweep
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.retry import RetrySchedule
 from answerback.kernel.shares import Shares, Weights, with_batch
@@ -105,7 +105,15 @@ def _make_sweep(
         notifier=notifier,
         lease_seconds=settings.lease_seconds,
         instruments=instruments,
+        followings=(jobs.follow_clock, _deliveries_following(stores)),
     )
+
+
+def _deliveries_following(stores: Stores) -> Following:
+    async def follow(step_ms: int) -> Swept:
+        return Swept(delivery_times_moved=await stores.deliveries.follow_clock(step_ms))
+
+    return follow
 
 
 def callback_schedules(kinds: Registry) -> Mapping[str, RetrySchedule]:

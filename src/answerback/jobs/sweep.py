@@ -2,6 +2,7 @@
 number of processes."""
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 from answerback.jobs.kind import JobState
 from answerback.jobs.model import Finished, Swept
@@ -12,6 +13,8 @@ from answerback.queue.notifier import Notifier, Topic
 Duty = Callable[[], Awaitable[Swept]]
 ClockStep = Callable[[], Awaitable[float]]
 """By how many seconds the database's clock was set since the last call, negative for back, 0.0 if it was not."""
+Following = Callable[[int], Awaitable[Swept]]
+"""Moves a batch of times by a step of the clock, in milliseconds."""
 
 REUNION_LEASES = 0.5
 """In lease lengths: after an outage this long, recovery waits as long again, so that holders can extend first. No lease
@@ -30,7 +33,8 @@ RARE_SECONDS = 60.0
 
 class Sweep:
     """`recoveries` take expired leases away, `expiries` end what is overdue, both at each sweep; `rare` duties run once
-    a minute, and at each sweep as long as they find something."""
+    a minute, and at each sweep as long as they find something. `followings` run after a step of the clock until they
+    find nothing; until then nothing expires."""
 
     def __init__(
         self,
@@ -41,11 +45,14 @@ class Sweep:
         notifier: Notifier,
         lease_seconds: float,
         instruments: Instruments,
+        followings: Sequence[Following] = (),
     ) -> None:
         self._recoveries = recoveries
         self._expiries = expiries
         self._rare = rare
         self._clock_step = clock_step
+        self._followings = followings
+        self._steps: list[int] = []
         self._notifier = notifier
         self._clock = instruments.clock
         self._log = instruments.log
@@ -65,8 +72,10 @@ class Sweep:
         what the others moved is counted all the same."""
         self._refused = False
         await self._look_at_clock()
-        moved = await self._run(self._due_recoveries())
-        moved += await self._run(self._expiries)
+        moved = await self._follow_clock()
+        moved += await self._run(self._due_recoveries())
+        if not self._steps:
+            moved += await self._run(self._expiries)
         if self._clock.monotonic() >= self._rare_at:
             rare = await self._run(self._rare)
             # A batch a minute would not keep up with a busy service: they go on until nothing is left.
@@ -114,12 +123,22 @@ class Sweep:
             self._log.info("callback_held", job=job_id, delivery=held.id, behind=held.behind)
 
     async def _look_at_clock(self) -> None:
-        """What waits for its time waits that much longer after a step back: the log says so."""
         step = await self._clock_step()
         if step:
             self._log.warning("database_clock_stepped", seconds=round(step, 3))
+            self._steps.append(round(step * 1000))
         if step > 0:
             self._recover_at = self._clock.monotonic() + self._reunion_seconds
+
+    async def _follow_clock(self) -> Swept:
+        """Moves what waited when the clock was set, as far as the database takes it now."""
+        moved = Swept()
+        while self._steps and not self._refused:
+            batch = await self._run([partial(each, self._steps[0]) for each in self._followings])
+            if not batch and not self._refused:
+                self._steps.pop(0)
+            moved += batch
+        return moved
 
     def _due_recoveries(self) -> Sequence[Duty]:
         self._await_reunion()
