@@ -17,7 +17,7 @@ from bench.plan import FULL, QUICK
 from bench.results import Results
 from bench.stage import Stage
 from bench.tools import BUILD, HERE, LOAD_CORE, BenchError, Upstream, build
-from bench.workloads import flight, growth, jobs, neighbours, processes, responses, streams, sync
+from bench.workloads import console, flight, growth, jobs, neighbours, processes, responses, streams, sync
 
 S = TypeVar("S", PostgresServer, RedisServer)
 
@@ -32,6 +32,7 @@ STEPS: Mapping[str, tuple[str, Callable[[Stage], None]]] = {
     "processes": ("(i) several processes", processes.run),
     "neighbours": ("(j) a tenant beside another", neighbours.run),
     "responses": ("(k) responses beside chat completions", responses.run),
+    "console": ("(l) the console", console.run),
 }
 
 

@@ -25,6 +25,7 @@ WORKLOADS = {
     "i": "Several processes",
     "j": "A tenant beside another",
     "k": "Responses beside chat completions",
+    "l": "The console",
 }
 PLOTTED = {
     "sync.svg": ("a", "requests a second, upstream of 0 ms", "Synchronous requests a second, one core"),

@@ -7,15 +7,13 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 from bench.measured import Measured
+from bench.rows import copy, multiply
 from bench.stage import Stage
 from bench.systems import BEARER, CHAT, answerback, message, model, question
 from bench.tools import load, until
 
 START_SECONDS = 120.0
 REQUESTS_SECONDS = 900.0
-
-LOOSE = {"conversation_id": "NULL", "position": "NULL"}
-"""Copies belong to no conversation: one has a single job at each position."""
 
 
 def run(stage: Stage) -> None:
@@ -30,7 +28,7 @@ def _finished_jobs(stage: Stage) -> None:
         database = Path(folder) / "answerback.db"
         for rows in stage.plan.finished:
             if costs:
-                _multiply(database, rows)
+                multiply(database, rows)
             values = []
             for _ in range(stage.plan.rounds):
                 with answerback(stage.upstream, folder=Path(folder), LLM_MODEL=model(0, 1)) as running:
@@ -54,7 +52,7 @@ def _backlog(stage: Stage) -> None:
                 running.port, "/webhook", message(stage.upstream), connections=1, requests=1, warm_up=0, headers=BEARER
             )
         with closing(sqlite3.connect(place / "answerback.db")) as database, database:
-            _copy(
+            copy(
                 database,
                 "jobs",
                 stage.plan.queued,
@@ -94,39 +92,4 @@ def _ask(running: Measured, requests: int) -> None:
         seconds=REQUESTS_SECONDS,
         warm_up=0,
         headers=BEARER,
-    )
-
-
-def _multiply(path: Path, rows: int) -> None:
-    """Copies one finished job and its delivery until there are so many rows of each."""
-    with closing(sqlite3.connect(path)) as database, database:
-        [present] = database.execute("SELECT count(*) FROM jobs").fetchone()
-        _copy(database, "jobs", rows - present, LOOSE, "state = 'completed'", first=present)
-        _copy(
-            database,
-            "deliveries",
-            rows - present,
-            LOOSE | {"job_id": _number("job_")},
-            "state = 'delivered'",
-            first=present,
-        )
-    with closing(sqlite3.connect(path)) as database:
-        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-
-
-def _number(prefix: str) -> str:
-    return f"'{prefix}' || printf('%032x', n.i)"
-
-
-def _copy(
-    database: sqlite3.Connection, table: str, rows: int, changes: dict[str, str], where: str = "1", first: int = 0
-) -> None:
-    prefix = {"jobs": "job_", "deliveries": "msg_"}[table]
-    columns = [name for _, name, *_ in database.execute(f"PRAGMA table_info({table})")]
-    values = {name: f"one.{name}" for name in columns} | {"id": _number(prefix)} | changes
-    database.execute(
-        f"INSERT INTO {table} ({', '.join(columns)}) "
-        f"WITH RECURSIVE n(i) AS (SELECT {first} UNION ALL SELECT i + 1 FROM n LIMIT {max(rows, 0)}) "
-        f"SELECT {', '.join(values[name] for name in columns)} "
-        f"FROM n, (SELECT * FROM {table} WHERE {where} LIMIT 1) one"
     )

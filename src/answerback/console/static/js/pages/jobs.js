@@ -27,8 +27,9 @@ const SIZE = 50;
 const MOST_READ = 10;
 const FEW = 10;
 const REREAD_MS = 15_000;
-/** How long a change waits until a list with filters shows it; longer, up to `REREAD_MS`, while changes do not stop. */
+/** How long a change waits until a list with filters shows it; longer, up to `LATE_MS`, while changes do not stop. */
 const SOON_MS = 2000;
+const LATE_MS = 30_000;
 const ANNOUNCE_MS = 10_000;
 /** How long a reader who types is waited for. */
 const TYPED_MS = 350;
@@ -102,8 +103,7 @@ function live(view, last, read, join) {
     const soon = last.requests === 1 && (gap || isFiltered(view));
     if (!stale) apart = 0;
     if (!stale || isOld() || Date.now() - last.at < (soon ? apart : REREAD_MS * last.requests)) return null;
-    // Without filters the newest are on the page already.
-    apart = Math.min(2 * Math.max(apart, SOON_MS), isFiltered(view) ? REREAD_MS : 2 * REREAD_MS);
+    apart = Math.min(2 * Math.max(apart, SOON_MS), LATE_MS);
     stale = gap = false;
     await read().catch((error) => {
       stale = true;
