@@ -596,6 +596,23 @@ async def test_a_body_that_does_not_come_ends_at_the_deadline(client: HttpClient
             await by(client, url, 0.1)
 
 
+async def test_a_read_that_begins_to_wait_after_the_deadline_ends_at_once(client: HttpClient) -> None:
+    """One that trickles lets its reader not be waiting just then."""
+    half = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello"
+    async with serving(echo(Counter(), half)) as url, asyncio.timeout(10):
+        loop, over = asyncio.get_running_loop(), asyncio.Event()
+        deadline = loop.time() + 0.1
+        head = RequestHead("POST", url, {})
+        response = await client.request(head, b"12345", SharedLookups(), deadline)
+        loop.call_at(deadline + 0.01, over.set)
+        await over.wait()
+
+        assert await response.read_some() == b"hello"
+        with pytest.raises(TimeoutError):
+            await response.read_some()
+        response.close()
+
+
 async def test_connecting_ends_at_the_deadline_too() -> None:
     async def never(_: str, __: int, ___: asyncio.Timeout) -> list[str]:
         await asyncio.Event().wait()

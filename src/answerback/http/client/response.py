@@ -33,6 +33,7 @@ class Response:
         self._size = 0
         self._full = False
         self._error: HttpError | None = None
+        self._overdue = False
         self._slices = slices
         self._create_future = asyncio.get_running_loop().create_future
         self._reader: asyncio.Future[None] | None = None
@@ -40,8 +41,9 @@ class Response:
         """Whether the last read found something waiting."""
 
     async def read_some(self, limit: int | None = None) -> bytes:
-        """What has come of the body, at least a byte and at most `limit`; none at its end. Raises HttpError. Cancelling
-        loses nothing. Of reads that all find something waiting each lets the event loop turn first."""
+        """What has come of the body, at least a byte and at most `limit`; none at its end. Raises HttpError, and
+        TimeoutError where it would wait at the exchange's deadline or later. Cancelling loses nothing. Of reads that
+        all find something waiting each lets the event loop turn first."""
         if self._parts and self._at_once:
             await self._slices.later()
         self._at_once = bool(self._parts)
@@ -50,6 +52,8 @@ class Response:
                 raise self._error
             if self._connection is None:
                 return b""
+            if self._overdue:
+                raise TimeoutError
             self._reader = self._create_future()
             try:
                 await self._reader
@@ -69,7 +73,8 @@ class Response:
         return self._connection is None
 
     def interrupt(self) -> None:
-        """Ends a read that waits, by TimeoutError."""
+        """Ends a read that waits, and each that would wait later, by TimeoutError."""
+        self._overdue = True
         if self._reader is not None and not self._reader.done():
             self._reader.set_exception(TimeoutError())
 
