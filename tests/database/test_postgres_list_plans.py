@@ -121,6 +121,19 @@ async def test_a_count_reads_what_it_counts(filled: Any, name: str, index: str) 
     assert "Seq Scan" not in found, found
 
 
+@pytest.mark.parametrize("name", ["HELD_AT_RECEIVERS", "COUNT_held_OF_TENANT"])
+async def test_what_is_held_is_read_of_its_tenant_alone(filled: Any, name: str) -> None:
+    """By statistics from when next to nothing was held."""
+    await filled.execute(IN_TRANSACTION)
+    await filled.execute("UPDATE deliveries SET state = 'delivered', conversation_id = NULL WHERE state = 'held'")
+    await filled.execute("ANALYZE deliveries")
+
+    found = await plan(filled, name)
+
+    assert "using deliveries_listed on" in found, found
+    assert "tenant_id = " in found.partition("Index Cond: ")[2].partition("\n")[0], found
+
+
 async def test_a_list_reads_nothing_of_other_states_where_it_finds_none(filled: Any) -> None:
     """`zzz` sorts behind all states that there are: a scan that did not end with its range would read them."""
     await filled.execute(f"PREPARE listing AS {texts.plain(HOT['LIST_OF_TENANT']).text}")

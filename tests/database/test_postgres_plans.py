@@ -141,6 +141,8 @@ async def test_a_statement_of_a_group_finds_each_row_by_its_key(planner: Any, na
         ("COUNT_sending_OF_TENANT", "deliveries_leased"),
         ("COUNT_dead_OF_TENANT", "deliveries_dead"),
         ("COUNT_DEAD", "deliveries_dead"),
+        ("COUNT_held_DELIVERIES", "deliveries_held"),
+        ("COUNT_sending_DELIVERIES", "deliveries_leased"),
         ("MINUTES_OF_ACTIVITY", "activity_pkey"),
         ("DAY_OF_ACTIVITY", "activity_pkey"),
         ("PRUNE_ACTIVITY", "activity_age"),

@@ -145,6 +145,8 @@ async def test_no_hot_statement_reads_a_whole_table(connection: sqlite3.Connecti
         ("COUNT_sending_OF_TENANT", "deliveries_leased (lease_expires_at>?)"),
         ("COUNT_dead_OF_TENANT", "INDEX deliveries_dead (tenant_id=?)"),
         ("COUNT_DEAD", "INDEX deliveries_dead (tenant_id>?)"),
+        ("COUNT_held_DELIVERIES", "INDEX deliveries_held (conversation_id>?)"),
+        ("COUNT_sending_DELIVERIES", "INDEX deliveries_leased"),
         ("MINUTES_OF_ACTIVITY", "PRIMARY KEY (tenant_id=? AND minute>?)"),
         ("DAY_OF_ACTIVITY", "PRIMARY KEY (tenant_id=? AND minute>?)"),
         ("PRUNE_ACTIVITY", "activity_age (minute<?)"),

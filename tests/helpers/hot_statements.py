@@ -194,6 +194,7 @@ DELIVERIES: dict[str, Statement] = {
     "UNREACHED_FIRST_AT_RECEIVERS": receiver_rows.UNREACHED_FIRST,
     "SHOWN_AT_RECEIVERS": receiver_rows.SHOWN,
     "COUNT_DEAD": deliveries_depth.DEAD,
+    **{f"COUNT_{state}_DELIVERIES": statement for state, statement in deliveries_depth.COUNT.items()},
     **{f"COUNT_{state}_OF_TENANT": statement for state, statement in deliveries_depth.COUNT_OF_TENANT.items()},
 }
 OTHERS: dict[str, Statement] = {

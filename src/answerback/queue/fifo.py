@@ -70,7 +70,8 @@ def orphaned(table: str, head_states: Sequence[str], columns: Sequence[str]) -> 
     return Statement(
         f"""
         SELECT DISTINCT {", ".join(same.values())} FROM {table}
-        WHERE {table}.state = 'held' AND NOT {has_head(table, head_states, PROBED, **same)}
+        WHERE {table}.state = 'held' AND {table}.conversation_id > 0
+            AND NOT {has_head(table, head_states, PROBED, **same)}
         LIMIT {ORPHANS}"""
     )
 

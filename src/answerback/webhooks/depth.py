@@ -5,18 +5,15 @@ from answerback.database.predicates import LISTED
 from answerback.database.statement import Statement
 from answerback.webhooks.model import DeliveryState
 
+_COUNT = "SELECT count(*) AS rows FROM deliveries WHERE"
 COUNT = {
-    state: Statement(f"SELECT count(*) AS rows FROM deliveries WHERE state = '{state}'")
-    for state in (DeliveryState.HELD, DeliveryState.SENDING)
+    DeliveryState.HELD: Statement(f"{_COUNT} state = 'held' AND conversation_id > 0"),
+    DeliveryState.SENDING: Statement(f"{_COUNT} state = 'sending'"),
 }
 # True of every row; each chooses an index. By the id itself PostgreSQL's primary key would serve, too.
 _HAS_TENANT, _HAS_ID = "tenant_id > ''", "id || '' > ''"
-DEAD = Statement(
-    lambda dialect: (
-        f"SELECT count(*) AS rows FROM deliveries WHERE state = 'dead' AND {dialect.either(_HAS_TENANT, _HAS_ID)}"
-    )
-)
-_OF_TENANT = "SELECT count(*) AS rows FROM deliveries WHERE tenant_id = :tenant_id"
+DEAD = Statement(lambda dialect: f"{_COUNT} state = 'dead' AND {dialect.either(_HAS_TENANT, _HAS_ID)}")
+_OF_TENANT = f"{_COUNT} tenant_id = :tenant_id"
 # Each with what the index says that serves it.
 COUNT_OF_TENANT = {
     DeliveryState.PENDING: Statement(f"{_OF_TENANT} AND state = 'pending'"),

@@ -239,7 +239,9 @@ CREATE TABLE deliveries (
 CREATE UNIQUE INDEX deliveries_event ON deliveries (job_id, event_type, destination);
 CREATE UNIQUE INDEX deliveries_order ON deliveries (conversation_id, destination)
     WHERE conversation_id IS NOT NULL AND (state = 'pending' OR state = 'sending');
-CREATE INDEX deliveries_held ON deliveries (conversation_id, destination, position) WHERE state = 'held';
+CREATE INDEX deliveries_held ON deliveries (conversation_id, destination, position)
+    WHERE state = 'held';                                                                   -- sqlite
+    WHERE state = 'held' AND conversation_id IS NOT NULL;                                   -- postgresql
 CREATE INDEX deliveries_ready ON deliveries (tenant_id, origin, run_at) WHERE state = 'pending';
 CREATE INDEX deliveries_unreached ON deliveries (tenant_id, origin, created_at)
     WHERE state = 'pending' AND unreached_at IS NOT NULL;
