@@ -4,11 +4,9 @@ Most texts are the same on both databases. Where an expression differs, a statem
 Texts are put together of constants alone: whatever comes from outside is a parameter.
 """
 
-import collections
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
 from typing import Any, NamedTuple, TypeAlias
 
 from answerback.database.dialect import Dialect
@@ -17,7 +15,6 @@ Row: TypeAlias = Any
 """A named tuple: one field for each column that its statement returns, named like the column or its label."""
 Rows: TypeAlias = Sequence[Row]
 Parameters: TypeAlias = Mapping[str, Any]
-Arguments: TypeAlias = Callable[[Mapping[str, Any]], tuple[Any, ...]]
 
 PARAMETER = re.compile(r"(?<![:\w]):([a-z_]+)")
 
@@ -136,39 +133,6 @@ class Query(NamedTuple):
     statement: Statement
     parameters: Parameters | Sequence[Parameters]
     numbered: bool = False
-
-
-class Prepared:
-    """SQL text with parameters by position; `arguments` puts named ones in their order. `mark` is how the n-th of them
-    is written, counted from 1: the same each time that it occurs, or a new one if `repeated`."""
-
-    def __init__(self, text: str, mark: Callable[[int], str], *, repeated: bool) -> None:
-        names: list[str] = []
-
-        def placed(found: re.Match[str]) -> str:
-            name = found[1]
-            if repeated or name not in names:
-                names.append(name)
-                return mark(len(names))
-            return mark(names.index(name) + 1)
-
-        self.text = PARAMETER.sub(placed, text)
-        self.arguments = _picking(names)
-        self._make: Callable[[Iterable[Any]], Row] | None = None
-
-    def named(self, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> Rows:
-        """The driver's rows as named tuples. The names of the columns are looked at once."""
-        if (make := self._make) is None:
-            # Through `getattr`, since type checkers insist on fields that they can read in the source.
-            row = getattr(collections, "namedtuple")("Row", tuple(columns), rename=True)  # noqa: B009
-            make = self._make = row._make
-        return list(map(make, rows))
-
-
-def _picking(names: Sequence[str]) -> Arguments:
-    if len(names) > 1:
-        return itemgetter(*names)
-    return lambda given: tuple(given[name] for name in names)
 
 
 def _assignments(values: Mapping[str, str]) -> str:

@@ -1,8 +1,8 @@
 """How much each origin is called: a concurrency limit, a congestion window, and a circuit breaker.
 
-An origin whose breaker has just closed, or whose delivery due first is late, starts with one attempt at a time (see
-`window`), and one that refuses even these is called at intervals (see `pacing`). It is full when as many attempts are
-in flight as its window admits.
+An origin whose breaker has just closed, or whose delivery due first is late, starts with one attempt at a time
+(`congestion_window.py`), and one that refuses even these is called at intervals (`pacing.py`). It is full when as many
+attempts are in flight as its window admits.
 
 closed ──5 failures──▶ open ──a pause──▶ half-open (one probe)
    ▲                     ▲                   │

@@ -6,7 +6,8 @@ from typing import Any, TypeVar
 
 from answerback.database.operation import Operation
 from answerback.database.postgres.texts import ORDINAL, numbered, of_group, plain
-from answerback.database.statement import Parameters, Prepared, Query, Rows, Statement
+from answerback.database.prepared import Prepared
+from answerback.database.statement import Parameters, Query, Rows, Statement
 
 T = TypeVar("T")
 

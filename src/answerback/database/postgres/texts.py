@@ -7,7 +7,8 @@ what a small statement costs the server is its beginning and end, which it then 
 from collections.abc import Mapping
 
 from answerback.database.dialect import Dialect
-from answerback.database.statement import Insert, Prepared, Statement, Update
+from answerback.database.prepared import Prepared
+from answerback.database.statement import Insert, Statement, Update
 
 ORDINAL = "ordinal"
 """The column that says which of many sets of parameters a row belongs to."""

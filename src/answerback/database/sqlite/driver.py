@@ -6,7 +6,8 @@ from typing import TypeVar
 
 from answerback.database.dialect import Dialect
 from answerback.database.operation import Operation
-from answerback.database.statement import Parameters, Prepared, Query, Rows, Statement
+from answerback.database.prepared import Prepared
+from answerback.database.statement import Parameters, Query, Rows, Statement
 
 T = TypeVar("T")
 
@@ -15,7 +16,7 @@ class Driver:
     """Runs operations on a connection that is in a transaction."""
 
     def __init__(self) -> None:
-        self._prepared: dict[Statement, _Prepared] = {}
+        self._prepared: dict[Statement, _SqliteStatement] = {}
 
     def run(self, connection: sqlite3.Connection, operation: Operation[T]) -> T:
         try:
@@ -30,7 +31,7 @@ class Driver:
         if statement.only_locks:
             return ()
         if (prepared := self._prepared.get(statement)) is None:
-            prepared = self._prepared[statement] = _Prepared(statement)
+            prepared = self._prepared[statement] = _SqliteStatement(statement)
         if isinstance(parameters, dict):
             return prepared.run(connection, parameters)
         if query.numbered:
@@ -46,7 +47,7 @@ def texts(statement: Statement) -> tuple[str, str | None, str | None]:
     return clause if isinstance(clause, str) else clause.on_sqlite(), statement.computed, statement.read_back
 
 
-class _Prepared:
+class _SqliteStatement:
     """A statement as SQLite takes it."""
 
     def __init__(self, statement: Statement) -> None:
