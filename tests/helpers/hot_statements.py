@@ -32,7 +32,7 @@ from answerback.responses import entry_store as entries
 from answerback.responses import erasure_store as erasing_responses
 from answerback.responses import reference_store as references
 from answerback.responses import store as responses
-from answerback.webhooks import bulk_resend, listed, notify, order, receiver_rows, walk
+from answerback.webhooks import bulk_resend, listed, notify, order, receiver_rows, rows, walk
 from answerback.webhooks import claim as claiming
 from answerback.webhooks import depth as deliveries_depth
 from answerback.webhooks import erase as erasing
@@ -41,7 +41,6 @@ from answerback.webhooks import prune as pruning
 from answerback.webhooks import recover as recovering
 from answerback.webhooks import report as reporting
 from answerback.webhooks import resend as resending
-from answerback.webhooks import store as deliveries
 
 JOBS: dict[str, Statement] = {
     "FIND_BY_KEY": accept.FIND_BY_KEY,
@@ -172,7 +171,7 @@ DELIVERIES: dict[str, Statement] = {
     "FIND_OVERDUE": expiring.FIND_OVERDUE,
     "EXPIRE": expiring.EXPIRE,
     "PRUNE_DELIVERIES": pruning.PRUNE,
-    "DELIVERIES_OF_JOB": deliveries.OF_JOB,
+    "DELIVERIES_OF_JOB": rows.OF_JOB,
     "LIST_BY_DELIVERY": listed.JOBS_BY_DELIVERY,
     "LIST_SENDING": listed.JOBS_SENDING,
     "OWN_DELIVERIES": listed.OWN,

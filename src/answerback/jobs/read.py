@@ -12,7 +12,7 @@ from answerback.jobs.pages import HEAD_OF_CONVERSATION
 from answerback.jobs.rows import RECORD_COLUMNS, record_of
 from answerback.kernel.errors import Conflict, NotFound
 from answerback.queue.attempts import attempts_of_row
-from answerback.webhooks.store import deliveries_of
+from answerback.webhooks.rows import deliveries_of
 
 FIND_JOB = Statement(f"SELECT {RECORD_COLUMNS}, erase_at FROM jobs WHERE id = :row_id AND tenant_id = :tenant_id")
 OWNER = Statement("SELECT tenant_id FROM jobs WHERE id = :row_id")

@@ -1,9 +1,9 @@
-"""A delivery's row as its owner may see it."""
+"""The rows of deliveries as their owners may see them."""
 
 from collections.abc import Sequence
 
 from answerback.database.operation import Operation, Transaction
-from answerback.database.statement import Row
+from answerback.database.statement import Row, Statement
 from answerback.queue.attempts import attempts_of
 from answerback.queue.states import state_of
 from answerback.webhooks.model import DeliveryRecord, DeliveryState
@@ -17,6 +17,12 @@ SHORT_COLUMNS = f"""
     length(body) = 0 AS erased"""
 """All but the attempts, which lists do not read."""
 RECORD_COLUMNS = f"{SHORT_COLUMNS}, attempts"
+OF_JOB = Statement(f"SELECT {RECORD_COLUMNS} FROM deliveries WHERE job_id = :job_id ORDER BY id")
+
+
+def deliveries_of(tx: Transaction, job_id: str) -> Operation[list[DeliveryRecord]]:
+    """The deliveries that a job owes or owed."""
+    return (yield from delivery_records(tx, (yield OF_JOB(job_id=job_id))))
 
 
 def delivery_records(tx: Transaction, rows: Sequence[Row]) -> Operation[list[DeliveryRecord]]:

@@ -3,8 +3,7 @@ the database cannot serve it now."""
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from answerback.database.operation import Database, Operation, Transaction
-from answerback.database.statement import Statement
+from answerback.database.operation import Database
 from answerback.kernel.shares import Shares
 from answerback.queue.attempts import Report, reported
 from answerback.queue.fifo import release_orphans
@@ -25,15 +24,6 @@ from answerback.webhooks.model import (
     Round,
 )
 from answerback.webhooks.receivers import Receiver, receivers
-from answerback.webhooks.rows import RECORD_COLUMNS, delivery_records
-
-OF_JOB = Statement(f"SELECT {RECORD_COLUMNS} FROM deliveries WHERE job_id = :job_id ORDER BY id")
-
-
-def deliveries_of(tx: Transaction, job_id: str) -> Operation[tuple[DeliveryRecord, ...]]:
-    """The deliveries that a job owes or owed."""
-    rows = yield OF_JOB(job_id=job_id)
-    return tuple((yield from delivery_records(tx, rows)))
 
 
 class DeliveryStore:
