@@ -11,12 +11,11 @@ from answerback.database.statement import Row, Statement
 from answerback.jobs.kind import Claimed, JobState, Queue, Registry
 from answerback.jobs.model import JobClaims, Reached
 from answerback.jobs.promote import NEXT_SCHEDULED, promote
-from answerback.jobs.reschedule import PUT_OFF_UNREADABLE
+from answerback.jobs.reschedule import PUT_OFF_UNREADABLE, RELEASE_UNCONFIRMED
 from answerback.jobs.rows import CLAIMED_COLUMNS, claimed_of
 from answerback.kernel.shares import Shares
-from answerback.queue.attempts import RELEASED, ending_attempt, entry
 from answerback.queue.fair_order import has_rank
-from answerback.queue.leases import claiming, extending, fenced, releasing_unconfirmed
+from answerback.queue.leases import claiming
 from answerback.queue.loose_scan import around, loose_scan
 
 WALK_LENGTH = 256
@@ -42,12 +41,6 @@ def _claiming(which: str) -> Statement:
 CLAIM = _claiming(has_rank("jobs"))
 CLAIM_OF_TENANT = _claiming("tenant_id = :tenant_id")
 WALK = loose_scan("jobs", JobState.QUEUED, ("tenant_id",), "rank", ("tenant_id", "rank"), WALK_LENGTH, same="queue")
-
-EXTEND = extending("jobs", JobState.RUNNING)
-RELEASE_UNCONFIRMED = releasing_unconfirmed("jobs", JobState.RUNNING, JobState.QUEUED)
-RELEASE = ending_attempt(
-    "jobs", fenced("jobs", JobState.RUNNING), {"state": "'queued'", "attempt": "jobs.attempt - 1"}, "epoch bigint"
-)
 
 
 def claim(
@@ -137,9 +130,3 @@ def _in_turn(tenant_ids: Sequence[str], places: int, shares: Shares) -> Counter[
             wanted[tenant_id] += 1
             turns.append(tenant_id)
     return wanted
-
-
-def release(tx: Transaction, held: Sequence[tuple[str, int]]) -> Operation[None]:
-    """Releases leases of `(id, epoch)`: the rows are due at once; the attempts do not count."""
-    report = entry(RELEASED, tx.wall)
-    yield RELEASE.each([{"row_id": row_id, "epoch": epoch, "attempt_entry": report} for row_id, epoch in sorted(held)])

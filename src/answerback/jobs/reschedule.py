@@ -1,5 +1,7 @@
-"""How a claimed job leaves its lease without an end: it is due again later, or handed to an LLM that calls back."""
+"""How a claimed job leaves its lease without an end: given back, due again later, or handed to an LLM that calls back;
+and how it stays under it."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from answerback.database.operation import BatchPlan, Operation, Transaction
@@ -9,8 +11,8 @@ from answerback.jobs.outcome import Retry, Snooze
 from answerback.jobs.recover import QUARANTINE_LOSSES
 from answerback.jobs.rows import error_of
 from answerback.queue import attempts
-from answerback.queue.attempts import Report, ending_attempt
-from answerback.queue.leases import NO_LEASE, fenced
+from answerback.queue.attempts import RELEASED, Report, ending_attempt
+from answerback.queue.leases import NO_LEASE, extending, fenced, releasing_unconfirmed
 
 _IS_OURS = fenced("jobs", JobState.RUNNING)
 # One that has lost two leases goes back into quarantine: nothing promotes it.
@@ -40,6 +42,10 @@ HAND_OVER = ending_attempt(
     "epoch bigint, due_at bigint",
 )
 
+EXTEND = extending("jobs", JobState.RUNNING)
+RELEASE = ending_attempt("jobs", _IS_OURS, {"state": "'queued'", "attempt": "jobs.attempt - 1"}, "epoch bigint")
+RELEASE_UNCONFIRMED = releasing_unconfirmed("jobs", JobState.RUNNING, JobState.QUEUED)
+
 PUT_OFF_PLAN = BatchPlan((PUT_OFF_ATTEMPTED, PUT_OFF_UNASKED), "put_off")
 HAND_OVER_PLAN = BatchPlan((HAND_OVER,), "hand_over")
 
@@ -64,6 +70,12 @@ def hand_over(tx: Transaction, claim: Claimed[Any], timeout: float, report: Repo
         attempt_entry=attempts.entry(report, tx.wall),
     )
     return bool(rows)
+
+
+def release(tx: Transaction, held: Sequence[tuple[str, int]]) -> Operation[None]:
+    """Releases leases of `(id, epoch)`: the rows are due at once; the attempts do not count."""
+    report = attempts.entry(RELEASED, tx.wall)
+    yield RELEASE.each([{"row_id": row_id, "epoch": epoch, "attempt_entry": report} for row_id, epoch in sorted(held)])
 
 
 def _due_again(tx: Transaction, claim: Claimed[Any], until: Retry | Snooze, *, given_back: bool) -> dict[str, object]:

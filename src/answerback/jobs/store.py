@@ -114,11 +114,11 @@ class JobStore:
 
     async def extend(self, held: Sequence[tuple[str, int]], lease_seconds: float) -> set[str]:
         """Extends leases of `(id, epoch)`; returns the ids still held."""
-        return await self._write(lambda tx: extend(tx, claim.EXTEND, held, lease_seconds))
+        return await self._write(lambda tx: extend(tx, reschedule.EXTEND, held, lease_seconds))
 
     async def release(self, held: Sequence[tuple[str, int]]) -> None:
         """Releases leases of `(id, epoch)`: the rows are due at once; the attempts do not count."""
-        await self._write(lambda tx: claim.release(tx, held))
+        await self._write(lambda tx: reschedule.release(tx, held))
 
     async def finish(
         self, claimed: Claimed[Any], end: End, report: Report, offer: Offer | None = None
