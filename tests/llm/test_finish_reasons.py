@@ -72,6 +72,7 @@ WORDS: dict[Finish, list[Any]] = {
     Finish.UNKNOWN: [
         *("a_word_of_its_own", "a reason of its own", "ファイン", "42", "exchanged"),
         *("finished_normally", "normal_termination", "terminated_normally", "terminator"),
+        *("termination_token", "terminating_sequence"),
     ],
 }
 ALL = [(word, finish) for finish, words in WORDS.items() for word in words]

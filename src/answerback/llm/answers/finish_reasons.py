@@ -141,7 +141,8 @@ _STEMS: Sequence[tuple[Finish, re.Pattern[str]]] = (
             r"|died|incomplete|prematur|^eof|eof$|logits|stall|g[ai]veup|unsupported|^(http|code|status)?[45]\d\d$|^bad"
             r"|shutdown|suspend|internal|(no|empty)(response|answer|output|content|reply|result)|retract|recall|withdr|deleted"
             r"|(user|manual|forced?|emergency|hard)stop|stopbutton|exceed|retry|retries|tryagain|schema|illegal|(?<!de)fault"
-            r"|(?<!normal)(?<!natural)terminat(?!or|\w*normal)|sig(term|kill|abrt|segv|int|hup)|expire|halted|^halt$|epipe"
+            r"|(?<!normal)(?<!natural)terminat(?!or|\w*(normal|token|string|seq|word))"
+            r"|sig(term|kill|abrt|segv|int|hup)|expire|halted|^halt$|epipe"
             r"|network|connection|socket|gateway|capacity|loadshed|unauth|forbidden|denied|payment|billing|restart|offline"
             r"|maintenance|outage|unhealthy|degraded|migrat|not(found|ready|complete)|gone$|cutby|unable"
         ),
