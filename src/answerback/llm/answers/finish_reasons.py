@@ -106,7 +106,8 @@ def _key(word: str) -> str:
 _CLASSES: Mapping[str, Finish] = {_key(word): finish for finish, _, words in _ROWS for word in words.split()}
 
 _PREFIXES = re.compile(
-    r"(?:openai|azure|google|gemini|vertex(?:ai)?|anthropic|claude|bedrock|mistral|cohere|groq|together|fireworks|xai|deepseek"
+    r"(?:openai|azure|google|gemini|vertex(?:ai)?|anthropic|claude|bedrock|mistral|cohere|groq|together"
+    r"|fireworks|xai|deepseek"
     r"|qwen|vllm|ollama|openrouter)?(?:(?:finish|stop|done)?reason)?"
 )
 """Whose word it is, and what it is for."""
@@ -115,10 +116,12 @@ _STEMS: Sequence[tuple[Finish, re.Pattern[str]]] = (
     (
         Finish.CUT,
         re.compile(
-            r"(max|hit)\w*(token|len|turn|step|iteration|round|time|output|max|tool|completion)|^(num|n)predict|tokencap"
+            r"(max|hit)\w*(token|len|turn|step|iteration|round|time|output|max|tool|completion)|^(num|n)predict"
+            r"|tokencap"
             r"|(token|length|context|ctx|cache|output|completion|size|time(?!d?out)|char|turn|step)s?\w*"
             r"(limit|exceed|exhaust|reach|overflow|window|full|capped)|outof(token|context|ctx)"
-            r"|inglimit|^length|length$|nomoretokens|toomanytokens|^limit|truncat|toolong|budget|cutoff|partial|repetition"
+            r"|inglimit|^length|length$|nomoretokens|toomanytokens|^limit|truncat|toolong|budget|cutoff|partial"
+            r"|repetition"
             r"|loopdetect|^pause|reached(max|limit)|(hit|stopped)limit"
         ),
     ),
@@ -127,8 +130,10 @@ _STEMS: Sequence[tuple[Finish, re.Pattern[str]]] = (
         re.compile(
             r"filter|safety|unsafe|sensitiv|moderat|refus|prohibit|blocked|blocklist|recitation|guardrail|censor"
             r"|(?<!schema)violat|^hate|violence|sexual|profan|selfharm"
-            r"|flagged|harm|toxic|policy|risk|jailbreak|copyright|csam|nsfw|harass|dangerous|inappropriate|offensive|illicit"
-            r"|illegal(?!arg|state|instr)|^pii|^hap$|injection|inspection|responsibleai|civicintegrity|protectedmaterial"
+            r"|flagged|harm|toxic|policy|risk|jailbreak|copyright|csam|nsfw|harass|dangerous|inappropriate"
+            r"|offensive|illicit"
+            r"|illegal(?!arg|state|instr)|^pii|^hap$|injection|inspection|responsibleai|civicintegrity"
+            r"|protectedmaterial"
             r"|(denied|restricted)(topic|content)|contentsecurity|politic"
         ),
     ),
@@ -136,14 +141,19 @@ _STEMS: Sequence[tuple[Finish, re.Pattern[str]]] = (
         Finish.FAILED,
         re.compile(
             r"error|fail|abort|cancel|timeout|timedout|deadline|exception|interrupt|disconnect|overload|unavailable"
-            r"|unreachable|insufficient|exhaust|malformed|invalid|unexpected|crash|^kill|killed|preempt|evict|limit|throttl"
-            r"|quota|busy|broke|lost|corrupt|reject|byuser|outof|^oom|oom$|reset|closed|hangup|hung|hang$|dropped|panic|dead"
+            r"|unreachable|insufficient|exhaust|malformed|invalid|unexpected|crash|^kill|killed|preempt|evict"
+            r"|limit|throttl"
+            r"|quota|busy|broke|lost|corrupt|reject|byuser|outof|^oom|oom$|reset|closed|hangup|hung|hang$"
+            r"|dropped|panic|dead"
             r"|died|incomplete|prematur|^eof|eof$|logits|stall|g[ai]veup|unsupported|^(http|code|status)?[45]\d\d$|^bad"
-            r"|shutdown|suspend|internal|(no|empty)(response|answer|output|content|reply|result)|retract|recall|withdr|deleted"
-            r"|(user|manual|forced?|emergency|hard)stop|stopbutton|exceed|retry|retries|tryagain|schema|illegal|(?<!de)fault"
+            r"|shutdown|suspend|internal|(no|empty)(response|answer|output|content|reply|result)|retract|recall"
+            r"|withdr|deleted"
+            r"|(user|manual|forced?|emergency|hard)stop|stopbutton|exceed|retry|retries|tryagain|schema|illegal"
+            r"|(?<!de)fault"
             r"|(?<!normal)(?<!natural)terminat(?!or|\w*(normal|token|string|seq|word))"
             r"|sig(term|kill|abrt|segv|int|hup)|expire|halted|^halt$|epipe"
-            r"|network|connection|socket|gateway|capacity|loadshed|unauth|forbidden|denied|payment|billing|restart|offline"
+            r"|network|connection|socket|gateway|capacity|loadshed|unauth|forbidden|denied|payment|billing"
+            r"|restart|offline"
             r"|maintenance|outage|unhealthy|degraded|migrat|not(found|ready|complete)|gone$|cutby|unable"
         ),
     ),
