@@ -8,7 +8,7 @@ from vendors import EXAMPLES, Example, error
 
 from answerback.kernel.waits import wait_in_text
 from answerback.llm.answers.odd_json import decode
-from answerback.llm.errors.dialects import BLOCKED, BROKEN, NOTHING_THERE, OTHERWISE, TABLE, classify
+from answerback.llm.errors.dialects import BLOCKED, BROKEN, NOT_FOUND, NOTHING_THERE, OTHERWISE, TABLE, classify
 from answerback.llm.errors.error_bodies import named_in_headers, read_error
 from answerback.llm.errors.meaning import Meaning, Row
 from answerback.llm.errors.rate_headers import resets_of_kinds
@@ -32,7 +32,7 @@ def test_an_error_means_the_same_in_every_dialect() -> None:
 def test_every_row_decides_an_example_and_names_its_source() -> None:
     deciding = {id(decided(example)) for example in EXAMPLES}
 
-    rows = [*TABLE, BLOCKED, NOTHING_THERE, BROKEN, OTHERWISE]
+    rows = [*TABLE, BLOCKED, NOTHING_THERE, BROKEN, NOT_FOUND, OTHERWISE]
     assert [row for row in rows if id(row) not in deciding or not row.source] == []
 
 
