@@ -2,10 +2,11 @@
 
 import pytest
 
+from answerback.jobs.bodies import job_details
 from answerback.jobs.outcome import Snooze
 from answerback.queue.attempts import KEPT_FIRST, KEPT_LAST, SNIPPET_BYTES, Attempt, Report
 from answerback.testing.clock import FakeClock
-from builders import FAILURE, LEASE, TENANT, accept, claim_job, completed, later, roomy
+from builders import FAILURE, LEASE, TENANT, accept, claim_job, completed, later, recover, roomy
 from stores import Stores
 
 
@@ -100,6 +101,24 @@ async def test_a_job_that_ends_from_outside_while_it_runs_gets_one(stores: Store
     for job_id, status in ((cancelled, "cancelled"), (resolved, "completed"), (expired, "expired")):
         (attempt,) = await attempts_of(stores, job_id)
         assert (attempt.number, attempt.epoch, attempt.status) == (1, claims[job_id].epoch, status)
+
+
+async def test_what_a_job_was_put_off_for_is_not_said_again_of_the_attempt_behind_a_lost_lease(
+    stores: Stores, clock: FakeClock
+) -> None:
+    """Given a worker that stopped in the attempt for which the job had been put off."""
+    await accept(stores)
+    await stores.jobs.snooze(await claim_job(stores), Snooze(0.0, FAILURE))
+    await claim_job(stores)
+    clock.advance(LEASE)
+    await recover(stores)
+    claim = await claim_job(stores)
+    report = Report("retry", put_off_for=claim.put_off_for)
+    await stores.jobs.put_off(claim, later(), report)
+
+    shown = job_details(await stores.jobs.get(TENANT, claim.id)).attempts
+
+    assert [(each.status, each.put_off, each.put_off_for) for each in shown] == [("lost", 1, None), ("retry", 0, None)]
 
 
 async def test_a_job_that_ends_from_outside_while_it_waits_gets_none(stores: Stores, clock: FakeClock) -> None:

@@ -168,6 +168,9 @@ def _attempts(record: JobRecord, *, operator: bool) -> list[JobAttempt]:
     for place, each in enumerate(record.attempts):
         put_off = None if has_gap and place == KEPT_FIRST else each.epoch - epoch - 1
         shown = each if operator else replace(each, remark=None)
+        if put_off == 0:
+            # Of a claim behind a lost lease the row still has why the one before it was put off.
+            shown = replace(shown, put_off_for=None)
         bodies.append(JobAttempt.model_validate(asdict(shown) | {"put_off": put_off}))
         epoch = each.epoch
     return bodies
