@@ -268,6 +268,7 @@ class StubOrigins:
         self.named: list[float | None] = []
         self.drained_keys: list[OriginKey] = []
         self.reserved = 0
+        self.behind: list[bool] = []
         self.closed = False
         self.more_may_begin = False
 
@@ -283,8 +284,9 @@ class StubOrigins:
         self.reserved += bool(room.free)
         return bool(room.free)
 
-    def give_back(self, key: OriginKey) -> bool:
+    def give_back(self, key: OriginKey, *, behind: bool = False) -> bool:
         self.reserved -= 1
+        self.behind.append(behind)
         return self.more_may_begin
 
     def began(self, key: OriginKey, late: bool, early: bool = False, *, reserved: bool = False) -> None:

@@ -70,6 +70,22 @@ class TestAReservedPlace:
 
         assert free(breakers) == 2
 
+    def test_is_the_only_one_behind_deliveries_that_are_due_until_its_attempt_begins(
+        self, breakers: CircuitBreakers
+    ) -> None:
+        assert breakers.reserve(HERE)
+        breakers.give_back(HERE, behind=True)
+
+        assert breakers.reserve(HERE)
+        assert not breakers.reserve(HERE), "those in front need the other places"
+        assert free(breakers) == 63
+        breakers.give_back(HERE, behind=True)
+        assert breakers.reserve(HERE)
+        breakers.began(HERE, reserved=True)
+
+        assert breakers.reserve(HERE)
+        assert breakers.reserve(HERE)
+
     def test_says_nothing_of_the_origin_when_it_is_given_back(
         self, breakers: CircuitBreakers, clock: FakeClock
     ) -> None:

@@ -1,12 +1,25 @@
 """Deliveries that are born claimed, by the transaction that ends their job: the callback is sent at once."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol, TypeVar
 
-from answerback.queue.birth import Births, T
+from answerback.queue.birth import Births, Inserted
 from answerback.queue.leases import Offer
 from answerback.queue.notifier import Notifier, Topic
 from answerback.webhooks.deliver import Origins
 from answerback.webhooks.model import ClaimedDelivery, OriginKey, origin_of
+
+
+class Ended(Inserted, Protocol):
+    """What the transaction returns: `owes`, there may be a delivery that is due; `held` are those behind another."""
+
+    @property
+    def owes(self) -> bool: ...
+    @property
+    def held(self) -> Sequence[object]: ...
+
+
+T = TypeVar("T", bound=Ended | None)
 
 
 class DeliveryBirths:
@@ -28,13 +41,14 @@ class DeliveryBirths:
         async def insert_there(offer: Offer | None) -> T:
             if offer is None or not self._origins.reserve(key):
                 return await insert(None)
-            claim = None
+            claim, behind = None, False
             try:
                 inserted = await insert(offer)
-                claim = None if inserted is None else inserted.claim
+                if inserted is not None:
+                    claim, behind = inserted.claim, inserted.owes and not inserted.held
             finally:
                 if claim is None:
-                    if self._origins.give_back(key):
+                    if self._origins.give_back(key, behind=behind):
                         self._notifier.wake(Topic.DELIVERIES)
                 else:
                     self._origins.began(key, claim.late, reserved=True)

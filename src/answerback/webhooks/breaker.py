@@ -64,6 +64,10 @@ class _Origin:
     answered: int = 0
     answered_at: float = float("-inf")
     in_flight: int = 0
+    reserved: int = 0
+    """Of these, those of which it is not known yet whether they begin."""
+    behind: bool = False
+    """A delivery that might have been born claimed found others due in front of it."""
     failures: int = 0
     failing_since: float = 0.0
     failed_at: float = 0.0
@@ -118,14 +122,20 @@ class CircuitBreakers:
         state = self._find(key, now)
         if state.open or now < state.pacing.begins_at or not self._free(state, state.size, now):
             return False
+        if state.behind and state.reserved:
+            # All others would hold places meanwhile that the claim of those in front needs. One finds out.
+            return False
         self._enter(state, now)
+        state.reserved += 1
         return True
 
-    def give_back(self, key: OriginKey) -> bool:
+    def give_back(self, key: OriginKey, *, behind: bool = False) -> bool:
         now = self._monotonic()
         state = self._find(key, now)
         was_full = not self._free(state, state.size, now)
         state.in_flight -= 1
+        state.reserved -= 1
+        state.behind = state.behind or behind
         return was_full and self._free(state, state.size, now) > 0
 
     def began(self, key: OriginKey, late: bool = False, early: bool = False, *, reserved: bool = False) -> None:
@@ -133,7 +143,10 @@ class CircuitBreakers:
         state = self._find(key, now)
         if late and self._is_new(state):
             state.window = CongestionWindow(CAP, now)
-        if not reserved:
+        if reserved:
+            state.reserved -= 1
+            state.behind = False
+        else:
             state.probing = state.open or (early and not state.recovering)
             self._enter(state, now)
         state.window.began_one(state.in_flight - 1)

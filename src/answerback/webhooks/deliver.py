@@ -54,10 +54,12 @@ class Origins(Protocol):
         """Whether the origin's breaker is open: only probes are sent."""
 
     def reserve(self, key: OriginKey) -> bool:
-        """Takes a place for an attempt that may follow. False: there is none, or only for a probe."""
+        """Takes a place for an attempt that may follow. False: there is none, or only for a probe; or others are due
+        in front, as far as is known, and another reservation finds out whether they still are."""
 
-    def give_back(self, key: OriginKey) -> bool:
-        """No attempt followed. Whether one may begin now where none could before."""
+    def give_back(self, key: OriginKey, *, behind: bool = False) -> bool:
+        """No attempt followed; `behind`: others are due in front. Whether one may begin now where none could
+        before."""
 
     def began(self, key: OriginKey, late: bool, early: bool = False, *, reserved: bool = False) -> None:
         """An attempt begins, for which `look` found room, or for which a place was `reserved`; it holds its place until
