@@ -1,12 +1,11 @@
 """The distinct values of a column: with one probe of an index for each, however many rows there are."""
 
 
-def distinct(table: str, column: str, where: str = "", most: int | None = None) -> str:
+def distinct(table: str, column: str, where: str, most: int | None = None) -> str:
     """A query for those of a text column, in the rows that `where` selects, in order; of many, one more than `most`."""
 
     def first_after(value: str) -> str:
-        behind = f"{table}.{column} > {value}"
-        matching = f"{where} AND {behind}" if where else behind
+        matching = f"{where} AND {table}.{column} > {value}"
         return f"(SELECT {table}.{column} FROM {table} WHERE {matching} ORDER BY {table}.{column} LIMIT 1)"
 
     few = "" if most is None else f" AND steps.place <= {most}"

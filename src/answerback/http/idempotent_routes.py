@@ -69,7 +69,7 @@ class Idempotent:
         tenant_id: str,
         answer: Callable[[], Coroutine[Any, Any, Response]],
         *,
-        streamed: bool = False,
+        streamed: bool,
         changes: bool = False,
     ) -> Response:
         """The response of `answer`. One that an SDK asks for, not `streamed`, goes on for a moment after a hang-up, so

@@ -59,7 +59,7 @@ def bearing(
     returning: str,
     on_sqlite: Mapping[str, str] | None = None,
     by: tuple[str, ...] = (),
-    key: tuple[str, ...] = (),
+    key: tuple[str, ...],
 ) -> Statement:
     """Inserts a row of `values` and of those that are `computed`, its `state` among them: where that is `leased`, the
     row is born claimed. `given` are the parameters with their types (`Statement`), without those of `offer_values` and

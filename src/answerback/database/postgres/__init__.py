@@ -20,6 +20,6 @@ async def open_database(
         await require_current(connection, dsn)
     connections = Connections(dsn, pooled=pooled)
     now = None if clock is None else clock.now
-    write = PostgresRunner(connections, WRITE, now, committed, metrics)
-    read = PostgresRunner(connections, READ, now, metrics=metrics)
+    write = PostgresRunner(connections, WRITE, now, metrics, committed)
+    read = PostgresRunner(connections, READ, now, metrics)
     return Database(write, read, count=read)

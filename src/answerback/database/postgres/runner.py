@@ -36,7 +36,7 @@ from answerback.database.postgres.driver import Driver
 from answerback.database.postgres.session import LONG_LOCK_TIMEOUT, NO_LOCK_TIMEOUT, SHORT_LOCK_TIMEOUT
 from answerback.kernel.errors import StorageUnavailable
 from answerback.kernel.round_robin import RoundRobin
-from answerback.kernel.telemetry import UNMEASURED, Fallback, Metrics
+from answerback.kernel.telemetry import Fallback, Metrics
 
 T = TypeVar("T")
 
@@ -93,9 +93,9 @@ class PostgresRunner:
         self,
         connections: Connections,
         begin: str,
-        now: Callable[[], int] | None = None,
+        now: Callable[[], int] | None,
+        metrics: Metrics,
         committed: Committed | None = None,
-        metrics: Metrics = UNMEASURED,
     ) -> None:
         self._connections = connections
         self._begin = begin

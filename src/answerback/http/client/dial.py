@@ -33,7 +33,7 @@ class Dialer:
     """`seconds` covers name, connection and TLS; None: the caller's deadline does. `tls` replaces the system's
     trust."""
 
-    def __init__(self, seconds: float | None, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, seconds: float | None, tls: ssl.SSLContext | None) -> None:
         self._seconds = seconds
         self._tls = tls
 

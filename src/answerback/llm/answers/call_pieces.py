@@ -38,7 +38,7 @@ class _Begun:
 class CallPieces:
     """The calls of one choice. `tools` are the names of those that were offered."""
 
-    def __init__(self, tools: Set[str] = frozenset()) -> None:
+    def __init__(self, tools: Set[str]) -> None:
         self._tools = tools
         self._calls: list[_Begun] = []
         self._ids: set[str] = set()
