@@ -35,6 +35,7 @@ from builders import (
     state_of,
 )
 from databases import PostgresDatabase, SqliteDatabase
+from racing import blocked, held
 from stores import Stores
 
 HOUR = 3600.0
@@ -206,6 +207,34 @@ async def test_a_message_that_was_to_expire_in_a_while_does_so_after_a_step_forw
     assert (await served.jobs.expire()).total() == 0
     clock.advance(20)
     assert (await served.jobs.expire()).total() == 1
+
+
+async def test_a_deadline_whose_row_another_transaction_holds_is_moved_once_that_lets_go(
+    served: Stores, other: Stores, postgres: PostgresDatabase, clock: FakeClock
+) -> None:
+    await accept(served, deadline_seconds=600.0)
+    claim = await claim_job(served)
+    clock.step(HOUR)
+
+    async with held(other, other.jobs.extend([(claim.id, claim.epoch)], LEASE)) as extending:
+        following = await blocked(postgres, served.jobs.follow_clock(round(HOUR * 1000)))
+        await extending.commit()
+
+    assert (await following).total() == 1
+    assert (await served.jobs.expire()).total() == 0
+
+
+async def test_a_deadline_that_two_processes_move_at_once_is_moved_once(
+    served: Stores, other: Stores, postgres: PostgresDatabase, clock: FakeClock
+) -> None:
+    await accept(served, deadline_seconds=600.0)
+    clock.step(HOUR)
+
+    async with held(other, other.jobs.follow_clock(round(HOUR * 1000))) as first:
+        second = await blocked(postgres, served.jobs.follow_clock(round(HOUR * 1000)))
+        moved = await first.commit()
+
+    assert (moved.total(), (await second).total()) == (1, 0)
 
 
 async def test_nothing_expires_until_what_waited_when_the_clock_was_set_has_been_moved(

@@ -11,13 +11,19 @@ BATCH = 5_000
 
 
 def moving(table: str, column: str, waits: str) -> Statement:
-    """Moves a batch of times with a clock's step."""
+    """Moves a batch of times with a clock's step. It waits for rows that others have locked, in the order in which all
+    lock them: one that was passed over would be left behind, and end early."""
 
     def text(dialect: Dialect) -> str:
-        found = f"""
-            SELECT id FROM {table} WHERE {waits} AND {column} >= :first AND {column} < :behind
-            LIMIT {BATCH} {dialect.locking("FOR UPDATE SKIP LOCKED")}"""
-        return f"UPDATE {table} SET {column} = {column} + :step WHERE {dialect.is_one_of('id', found)} RETURNING id"
+        within = f"SELECT id FROM {table} WHERE {waits} AND {column} >= :first AND {column} < :behind LIMIT {BATCH}"
+        locked = f"""
+            SELECT id FROM {table} WHERE {dialect.is_one_of("id", within)}
+            ORDER BY id {dialect.locking("FOR UPDATE")}"""
+        # Compared again, for another process may have moved it; no index serves that, but the one of ids.
+        return f"""
+        UPDATE {table} SET {column} = {column} + :step
+        WHERE {dialect.is_one_of("id", locked)} AND {column} + 0 >= :first AND {column} + 0 < :behind
+        RETURNING id"""
 
     return Statement(text)
 
