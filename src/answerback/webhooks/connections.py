@@ -55,7 +55,8 @@ class GuardedClient:
         while it waits for its turn to look up a name, time stands still. Raises HttpError, TimeoutError,
         ForbiddenAddressError, ValueError."""
         resolve = partial(self._resolve, requester)
-        return await self._client.request(RequestHead(method, url, {**_OURS, **headers}), body, resolve, ends_at)
+        head = RequestHead(method, url, {**_OURS, **headers})
+        return await self._client.request(head, body, resolve, ends_at, requester.tenant_id)
 
     async def close(self) -> None:
         await self._client.close()

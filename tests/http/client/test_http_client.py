@@ -396,6 +396,41 @@ async def test_servers_that_are_strangers_share_what_they_may_send_in_a_second(
     assert 400 < content / chunk < 400 + 1_000 * seconds + unseen
 
 
+async def test_a_flood_for_one_tenant_leaves_another_its_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(chunk_rate, "CHUNKS_A_SECOND", 4_000)
+    monkeypatch.setattr(chunk_rate, "CHUNKS_AT_ONCE", 400)
+    head, flood, _ = FLOOD["chunks of 64 bytes"]
+    loop, came = asyncio.get_running_loop(), Counter[str]()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await take(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\n%b\r\n\r\n" % head)
+        while True:
+            writer.write(flood)
+            await writer.drain()
+
+    async def read(tenant_id: str) -> None:
+        asked = RequestHead("POST", url, {})
+        response = await client.request(asked, b"12345", SharedLookups(), later(), tenant_id)
+        while loop.time() < began + 1.5:
+            came[tenant_id] += len(await response.read_some())
+        response.close()
+
+    async def read_behind_the_others() -> None:
+        await asyncio.wait(flooded, timeout=0.5)
+        came.clear()
+        await read("other")
+
+    client = HttpClient(5.0, buffer_bytes=1_000_000, framing_bytes=1024, strangers=True)
+    async with serving(serve) as url:
+        began = loop.time()
+        flooded = [asyncio.create_task(read("flooded")) for _ in range(FLOODS)]
+        await asyncio.gather(read_behind_the_others(), *flooded)
+    await client.close()
+
+    assert came["other"] > came.total() / 3
+
+
 ENOUGH = {
     "content": (b"Content-Length: 4000000", b"x" * 4_000_000),
     "large chunks": (b"Transfer-Encoding: chunked", b"1000\r\n%b\r\n" % (b"x" * 4096) * 1_000 + b"0\r\n\r\n"),

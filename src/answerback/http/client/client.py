@@ -10,7 +10,7 @@ from functools import lru_cache, partial
 
 from yarl import URL
 
-from answerback.http.chunk_rate import usual_allowance
+from answerback.http.chunk_rate import SharedAllowance
 from answerback.http.client.connection import TURN_BYTES, Connection
 from answerback.http.client.dial import Dialer, Origin, Resolve
 from answerback.http.client.errors import StaleConnection
@@ -57,7 +57,8 @@ class HttpClient:
     """There is no limit of how many connections: the worker pool bounds what is in flight, and waiting here would only
     eat a request's timeout. `connect_seconds` and `tls` are as for `Dialer`, `buffer_bytes` and
     `framing_bytes` as for `Connection`. Servers that are `strangers` may send as many small chunks together as another
-    one alone. Each request has a deadline of its caller's."""
+    one alone, and those that serve one tenant as many as those that serve another. Each request has a deadline of its
+    caller's."""
 
     def __init__(
         self,
@@ -75,17 +76,19 @@ class HttpClient:
             buffer_bytes=buffer_bytes,
             framing_bytes=framing_bytes,
             slices=Slices(),
-            allowance=usual_allowance() if strangers else None,
+            allowance=SharedAllowance() if strangers else None,
         )
         self._dialer = Dialer(connect_seconds, tls)
         self._open: set[Connection] = set()
         self._idle: defaultdict[Origin, list[tuple[Connection, float]]] = defaultdict(list)
         self._sweep: asyncio.TimerHandle | None = None
 
-    async def request(self, head: RequestHead, body: bytes | None, resolve: Resolve, deadline: float) -> Response:
-        """One request, following no redirect. A request over a reused connection that closes without a byte of response
-        is sent again at once, over a new one: servers close idle connections when they like. At the `deadline`, in the
-        event loop's time, it ends, and so does a read of the response that waits: by TimeoutError.
+    async def request(
+        self, head: RequestHead, body: bytes | None, resolve: Resolve, deadline: float, tenant_id: str = ""
+    ) -> Response:
+        """One request of the tenant's, following no redirect. A request over a reused connection that closes without a
+        byte of response is sent again at once, over a new one: servers close idle connections when they like. At the
+        `deadline`, in the event loop's time, it ends, and so does a read of the response that waits: by TimeoutError.
 
         Raises HttpError, and what `resolve` forbids with. Cancelling closes the connection.
         """
@@ -93,7 +96,7 @@ class HttpClient:
         connection = self._take(origin)
         if connection is not None:
             try:
-                return await connection.exchange(sent, deadline)
+                return await connection.exchange(sent, deadline, tenant_id)
             except StaleConnection:
                 pass
         async with asyncio.timeout_at(deadline) as limit:
@@ -101,7 +104,7 @@ class HttpClient:
         # Only now: uvloop does not call `connection_lost` on one whose connecting is cancelled after `connection_made`.
         if connection.open:
             self._open.add(connection)
-        return await connection.exchange(sent, limit.when() or deadline)
+        return await connection.exchange(sent, limit.when() or deadline, tenant_id)
 
     async def close(self) -> None:
         """Closes all connections. A later request would open new ones."""

@@ -2,15 +2,15 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import cast
 
-from answerback.http.chunk_rate import ChunkRate
+from answerback.http.chunk_rate import ChunkRate, SharedAllowance
 from answerback.http.client.errors import BodyBroken, Disconnected, HttpError, StaleConnection
 from answerback.http.client.parser import ResponseParser
 from answerback.http.client.response import Response
 from answerback.http.client.slices import Slices
 from answerback.http.descriptors import may_wait
-from answerback.kernel.allowance import Allowance
 
 TURN_BYTES = 8 * 1024
 """What a connection may bring in one turn of the event loop. More waits in the kernel while others have their turns:
@@ -28,7 +28,7 @@ CHUNKS_OF_A_STRANGERS_READ = 12
 class Connection(asyncio.BufferedProtocol):
     """`idle` is called when an exchange is over and another may follow, `lost` once, when it is closed; `closed` is
     done then. Of a body, `buffer_bytes` wait for its reader before the server is made to wait; `framing_bytes` are as
-    for `ResponseParser`, `allowance` as for `ChunkRate`. What comes passes through `into`, where nothing stays: all
+    for `ResponseParser`, `allowance` is that of strangers. What comes passes through `into`, where nothing stays: all
     connections of an event loop may share it."""
 
     def __init__(
@@ -39,7 +39,7 @@ class Connection(asyncio.BufferedProtocol):
         buffer_bytes: int,
         framing_bytes: int,
         slices: Slices,
-        allowance: Allowance | None,
+        allowance: SharedAllowance | None,
     ) -> None:
         self._into = self._turn = into
         self._slices = slices
@@ -65,7 +65,7 @@ class Connection(asyncio.BufferedProtocol):
         self._resting = False
         self._allowance = allowance
         self._a_read = CHUNKS_OF_A_READ if allowance is None else CHUNKS_OF_A_STRANGERS_READ
-        self._rate = ChunkRate(self.loop.time, allowance)
+        self._rate = ChunkRate(self.loop.time)
         self._deadline = float("inf")
         self._timer: asyncio.TimerHandle | None = None
 
@@ -73,16 +73,17 @@ class Connection(asyncio.BufferedProtocol):
     def open(self) -> bool:
         return self._transport is not None and not self._transport.is_closing()
 
-    async def exchange(self, request: tuple[bytes, ...], deadline: float) -> Response:
-        """Sends a request; the response, once its head has come. By the `deadline`, in the event loop's time, that
-        ends, and so does a read of the body that waits then: by TimeoutError. Raises HttpError. Cancelling closes the
-        connection."""
+    async def exchange(self, request: tuple[bytes, ...], deadline: float, tenant_id: str = "") -> Response:
+        """Sends a request of the tenant's; the response, once its head has come. By the `deadline`, in the event loop's
+        time, that ends, and so does a read of the body that waits then: by TimeoutError. Raises HttpError. Cancelling
+        closes the connection."""
         if self._transport is None or self._transport.is_closing():
             raise self._disconnected()
         loop = self.loop
         self._exchanges += 1
         self._silent = True
-        self._rate = ChunkRate(loop.time, self._allowance)
+        shared = self._allowance
+        self._rate = ChunkRate(loop.time, None if shared is None else partial(shared.rest_after, tenant_id))
         self._parser = ResponseParser(self._framing_bytes)
         awaited: asyncio.Future[Response] = loop.create_future()
         self._awaited = awaited
