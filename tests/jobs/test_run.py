@@ -137,6 +137,22 @@ async def test_a_call_that_the_deadline_cuts_off_names_it(desk: Desk, deadline: 
     assert [each.error for each in record.attempts] == [f"upstream_timeout: {words}"]
 
 
+@pytest.mark.parametrize(
+    ("wait", "deadline", "due_in"),
+    [(86_400, 86_400, 86_280), (3_600, 3_600, 3_480), (3_600, 60, 54), (3_600, 9, 3_600), (600, 3_600, 600)],
+)
+@pytest.mark.parametrize("asked", [True, False])
+async def test_a_wait_ends_while_there_is_time_for_a_last_try(
+    desk: Desk, wait: int, deadline: int, due_in: int, *, asked: bool
+) -> None:
+    await accept(desk.stores, deadline_seconds=deadline)
+    limited = ProviderError(ErrorCode.UPSTREAM_RATE_LIMITED, "", retryable=True, retry_after=wait, asked=asked)
+
+    record = await desk.attempt(Scripted(limited))
+
+    assert due_in - 2 <= (record.run_at - desk.clock.now()) / 1000 <= due_in + 61
+
+
 async def test_an_answer_that_makes_nothing_due_wakes_no_worker_pool(desk: Desk) -> None:
     await accept(desk.stores, callback_url=None)
 

@@ -15,6 +15,7 @@ from answerback.kernel.instruments import Instruments
 from answerback.kernel.provider_error import ProviderError
 from answerback.kernel.shares import Weights
 from answerback.llm.callers import LATELY
+from answerback.llm.health import Health
 from answerback.llm.limiter import RESERVED_AHEAD, LimitedProvider, UpstreamLimiter
 from answerback.llm.model import ChatRequest, Chunk, ModelList
 from answerback.llm.provider import send_streamed
@@ -330,6 +331,14 @@ class TestAPause:
 
         limited.pause("m", 10_000_000)
         assert await wait(limited, queued=False) == 86_400
+
+    async def test_it_is_shown_as_long_as_it_is(self, limiter: Made, clock: FakeClock) -> None:
+        health = Health(clock)
+        ended = await limiter(health=health).begin("m", "t1", 0.0, queued=True)
+        ended(ProviderError(ErrorCode.UPSTREAM_RATE_LIMITED, "", retryable=True, retry_after=172_800.0))
+
+        (rest,) = health.seen()["llm"].rests
+        assert rest.until - clock.now() == 86_400_000
 
     async def test_slots_after_it_keep_to_the_limit_of_the_minute(self, limiter: Made) -> None:
         limited = limiter(per_minute=20)

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, assert_never
 
 from answerback.conversations.windows import Windows
-from answerback.jobs.deadline import named_deadline
+from answerback.jobs.deadline import in_time, named_deadline
 from answerback.jobs.finish import End
 from answerback.jobs.kind import Claimed, JobState, Registry
 from answerback.jobs.model import Finished
@@ -86,6 +86,7 @@ class JobRunner:
     async def _run(self, claim: Claimed[Any], span: Span) -> None:
         started = time.perf_counter()
         outcome = await self._attempt(claim)
+        outcome = in_time(outcome, claim.seconds_left - (time.perf_counter() - started))
         self._failpoint(Failpoint.AFTER_ANSWER)
         if isinstance(outcome, Failed | Retry | Snooze):
             span.fail(outcome.failure.code.value)

@@ -224,8 +224,9 @@ class UpstreamLimiter:
             false_waits = 0 if pause is None else pause.false_waits + was_false
             error.retry_after = _grown(error.retry_after, false_waits)
             self.pause(model, error.retry_after, false_waits)
-            self._health.rests(self._name, model, error.retry_after, error.failure.code)
-            self._log.warning("model_paused", provider=self._name, model=model, seconds=round(error.retry_after, 1))
+            seconds = min(error.retry_after, RETRY_AFTER_LIMIT)
+            self._health.rests(self._name, model, seconds, error.failure.code)
+            self._log.warning("model_paused", provider=self._name, model=model, seconds=round(seconds, 1))
 
 
 def _grown(named: float, false_waits: int) -> float:

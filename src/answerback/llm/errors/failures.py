@@ -12,6 +12,7 @@ from typing import assert_never
 from answerback.kernel.errors import ErrorCode
 from answerback.kernel.json import Json
 from answerback.kernel.provider_error import ProviderError
+from answerback.kernel.retry import RETRY_AFTER_LIMIT
 from answerback.kernel.waits import clock_of, parse_retry_after, sane, wait_in_text, wait_until
 from answerback.llm.answers.completions import invalid
 from answerback.llm.answers.odd_json import decode
@@ -34,6 +35,10 @@ CONTEXT_SENTENCE = f"This model's maximum context length is exceeded ({CONTEXT_C
 
 QUOTA_OF_DAYS_WAIT = 300.0
 """The shortest wait, in seconds, for a quota of a day or longer: upstreams name one second for it (Gemini)."""
+
+UNLIKELY_WAIT = 3_600.0
+"""What stands, in seconds, for a wait of more than a day that headers name and no body explains: mostly that is a
+number of another unit, or a wrong date, and to ask in vain once an hour costs less than a model that rests for days."""
 
 _DAYS = re.compile(OF_DAYS, re.IGNORECASE)
 _NUMBER = re.compile(r"[0-9]{1,11}(\.[0-9]{1,9})?")
@@ -99,6 +104,8 @@ def _failure(status: int, headers: Mapping[str, str], body: ErrorBody, now: int)
         wait = resets_of_kinds({**body.headers, **headers}, now)
     if decided.meaning is Meaning.LIMITED and _DAYS.search(" ".join((body.message[:LONGEST_SENTENCE], *body.words))):
         wait = max(wait or 0.0, QUOTA_OF_DAYS_WAIT)
+    elif said is None and wait is not None and wait > RETRY_AFTER_LIMIT:
+        wait = UNLIKELY_WAIT
     error = _explained(decided, status, body, wait)
     error.concerns = decided.concerns
     error.http_status = status or None
