@@ -10,7 +10,7 @@ from answerback.kernel.telemetry import LLMCall
 from answerback.llm.health import Health
 from answerback.llm.standing import Rest
 from answerback.overview.provider_reports import FRESH_SECONDS, ProviderReports
-from answerback.overview.store import OLDEST_REPORT_MS
+from answerback.overview.store import LIVE_MS, OLDEST_REPORT_MS
 from answerback.testing.clock import FakeClock
 from databases import SqliteDatabase
 from stores import Stores
@@ -75,6 +75,53 @@ async def test_a_process_that_ended_a_day_ago_is_forgotten(stores: Stores, clock
     clock.advance(OLDEST_REPORT_MS / 1000 + 1)
 
     assert (await routes.standings())[0].reachable is None
+
+
+async def test_what_rested_in_a_process_that_is_gone_rests_no_more(stores: Stores, clock: FakeClock) -> None:
+    # Given a process in which a provider rests for a day
+    routes, gone = process(stores, clock, "routes"), process(stores, clock, "gone")
+    gone.health.called(CALL, REFUSED)
+    gone.health.rests("openrouter", "m", 86_400, ErrorCode.UPSTREAM_RATE_LIMITED)
+    await gone.write()
+    assert (await routes.standings())[0].rests
+
+    # When it writes no more
+    clock.advance(LIVE_MS / 1000 + 1)
+
+    # Then its rest is over, and its calls still count
+    (shown,) = await routes.standings()
+    assert (list(shown.rests), shown.calls, shown.last_error) == ([], 1, "the key is refused")
+
+
+async def test_what_rests_in_a_process_is_shown_as_long_as_it_lives(stores: Stores, clock: FakeClock) -> None:
+    routes, worker = process(stores, clock, "routes"), process(stores, clock, "worker")
+    worker.health.rests("openrouter", "m", 60, ErrorCode.UPSTREAM_RATE_LIMITED)
+    await worker.write()
+
+    clock.advance(LIVE_MS / 1000 + 1)
+    await worker.write()
+    assert (await routes.standings())[0].rests
+
+    clock.advance(60)
+    await worker.write()
+    assert not (await routes.standings())[0].rests
+
+
+async def test_nothing_is_written_where_nothing_changed_and_nothing_rests(
+    stores: Stores, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Given a process in which nothing rests any more, and which has written so
+    worker = process(stores, clock, "worker")
+    worker.health.rests("openrouter", "m", 60, ErrorCode.UPSTREAM_RATE_LIMITED)
+    await worker.write()
+    clock.advance(61)
+    await worker.write()
+
+    async def unexpected(*_: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(stores.overview, "write_report", unexpected)
+    await worker.write()
 
 
 async def test_what_cannot_be_written_now_is_written_later(

@@ -47,7 +47,8 @@ class _Record:
     rests: dict[str | None, Rest] = field(default_factory=dict)
     """By model."""
 
-    def seen(self) -> Seen:
+    def seen(self, now: int) -> Seen:
+        self.rests = {model: rest for model, rest in self.rests.items() if rest.until > now}
         minutes = tuple(Minute(each.at, each.failures, dict(each.answers)) for each in self.minutes)
         return Seen(self.verdict, self.last_error, self.last_error_at, minutes, tuple(self.rests.values()))
 
@@ -119,8 +120,9 @@ class Health:
     def seen(self) -> Mapping[str, Seen]:
         """What this process has seen of each provider, in times of the wall clock as it is set now."""
         # To the second: the two clocks are not read at the same moment, and what has not changed must be the same.
-        ahead = round(self._clock.now() - self._now(), -3)
-        return {name: record.seen().moved(ahead) for name, record in self._records.items()}
+        now = self._now()
+        ahead = round(self._clock.now() - now, -3)
+        return {name: record.seen(now).moved(ahead) for name, record in self._records.items()}
 
     def standings(self) -> Sequence[Standing]:
         now, own = self._clock.now(), self.seen()

@@ -1,6 +1,7 @@
 """What each process has seen of the providers, in the database, so that all show the same."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from pydantic import TypeAdapter
 
@@ -22,7 +23,8 @@ REPORT: TypeAdapter[Mapping[str, Seen]] = TypeAdapter(Mapping[str, Seen])
 
 class ProviderReports:
     """Writes what `health` saw in this process, if it has changed, and reads what others wrote. `monotonic` is in
-    seconds."""
+    seconds. A rest is in the memory of its process and ends with it: while there is one, it is written again and again,
+    and it is shown only of processes that do so."""
 
     def __init__(self, health: Health, store: OverviewStore, process_id: str, monotonic: Callable[[], float]) -> None:
         self.health = health
@@ -43,7 +45,7 @@ class ProviderReports:
     async def write(self) -> None:
         """Tries again the next time while the database is away."""
         seen = self.health.seen()
-        if seen == self._written:
+        if seen == self._written and not any(each.rests for each in seen.values()):
             return
         try:
             await self._store.write_report(self._process_id, REPORT.dump_json(seen).decode())
@@ -57,4 +59,9 @@ class ProviderReports:
         return self.health.standings()
 
     async def _read(self) -> Sequence[Mapping[str, Seen]]:
-        return [REPORT.validate_json(each) for each in await self._store.reports_of_others(self._process_id)]
+        reports = await self._store.reports_of_others(self._process_id)
+        return [_seen(REPORT.validate_json(each.text), live=each.live) for each in reports]
+
+
+def _seen(report: Mapping[str, Seen], *, live: bool) -> Mapping[str, Seen]:
+    return report if live else {name: replace(each, rests=()) for name, each in report.items()}

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import NamedTuple
 
 from answerback.database.operation import Database, Operation, Transaction
 from answerback.database.pruning import pruning
@@ -49,6 +50,8 @@ DAY = Statement(
 PRUNE = pruning("activity", "minute", PRUNED, key="tenant_id, minute, outcome")
 
 OLDEST_REPORT_MS = DAY_MINUTES * MINUTE_MS
+LIVE_MS = 10_000
+"""A process that has written no report for so long may be gone; one that has models at rest writes each two seconds."""
 MAX_REPORTS = 100
 """How many processes' reports are read: those that were written last."""
 
@@ -59,10 +62,17 @@ WRITE_REPORT = Statement(
 )
 REPORTS_OF_OTHERS = Statement(
     f"""
-    SELECT report FROM provider_reports WHERE process_id <> :process_id AND seen_at >= :since
+    SELECT report, seen_at FROM provider_reports WHERE process_id <> :process_id AND seen_at >= :since
     ORDER BY seen_at DESC LIMIT {MAX_REPORTS}"""
 )
 PRUNE_REPORTS = Statement("DELETE FROM provider_reports WHERE seen_at < :before")
+
+
+class Report(NamedTuple):
+    """What a process has seen of the providers, and whether it wrote that just now."""
+
+    text: str
+    live: bool
 
 
 def add(_: Transaction, counts: Mapping[Slot, Count]) -> Operation[None]:
@@ -116,9 +126,9 @@ def write_report(tx: Transaction, process_id: str, report: str) -> Operation[Non
     yield PRUNE_REPORTS(before=tx.now - OLDEST_REPORT_MS)
 
 
-def reports_of_others(tx: Transaction, process_id: str) -> Operation[Sequence[str]]:
+def reports_of_others(tx: Transaction, process_id: str) -> Operation[Sequence[Report]]:
     rows = yield REPORTS_OF_OTHERS(process_id=process_id, since=tx.now - OLDEST_REPORT_MS)
-    return [row.report for row in rows]
+    return [Report(row.report, live=row.seen_at >= tx.now - LIVE_MS) for row in rows]
 
 
 class OverviewStore:
@@ -138,7 +148,7 @@ class OverviewStore:
         """In the place of the process's last one; those of a day ago are deleted."""
         await self._database.write.run(lambda tx: write_report(tx, process_id, report))
 
-    async def reports_of_others(self, process_id: str) -> Sequence[str]:
+    async def reports_of_others(self, process_id: str) -> Sequence[Report]:
         """What other processes have seen of the providers in the last 24 hours."""
         return await self._database.read.run(lambda tx: reports_of_others(tx, process_id))
 
