@@ -287,6 +287,26 @@ def test_a_key_that_is_not_live_cannot_be_revoked(run: Run, again: bool) -> None
     assert key_id in refusal(run("keys", "revoke", key_id))
 
 
+@pytest.mark.parametrize(
+    ("command", "named"),
+    [
+        ("keys revoke", "KEY_ID"),
+        ("keys weigh -- 3", "TENANT"),
+        ("keys create more --tenant", "--tenant"),
+        ("secret --key", "--key"),
+        ("listen --key", "--key"),
+        ("listen --secret", "--secret"),
+    ],
+)
+def test_what_is_not_utf8_is_refused_by_the_name_of_the_parameter(run: Run, command: str, named: str) -> None:
+    odd = os.fsdecode(b"\xff")
+    before, _, after = command.partition(" -- ")
+
+    refused = refusal(run(*before.split(), odd, *after.split()))
+
+    assert refused == f"answerback: {named} must be UTF-8 text"
+
+
 def test_the_secret_is_made_once(run: Run) -> None:
     (first,), (again,) = said(run("secret")), said(run("secret"))
 

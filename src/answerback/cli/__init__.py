@@ -18,7 +18,7 @@ from answerback.bootstrap.service import Role
 from answerback.bootstrap.stores import Stores
 from answerback.cli.keys import keys
 from answerback.cli.silence import Silence
-from answerback.cli.stores import check, fail, settings_or_fail, with_stores
+from answerback.cli.stores import check, fail, settings_or_fail, text, with_stores
 from answerback.kernel.errors import StorageUnavailable
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.signature import webhook_key
@@ -101,12 +101,13 @@ def listen(
     secret: Annotated[
         str | None,
         typer.Option(
-            help="The secret that signs. Without it those of the service: CALLBACK_HMAC_SECRET, its database's."
+            callback=text,
+            help="The secret that signs. Without it those of the service: CALLBACK_HMAC_SECRET, its database's.",
         ),
     ] = None,
     key: Annotated[
         str | None,
-        typer.Option("--key", help="Only this tenant's secret: a key's name or id, or the tenant's id."),
+        typer.Option("--key", callback=text, help="Only this tenant's secret: a key's name or id, or the tenant's id."),
     ] = None,
 ) -> None:
     """Receive callbacks on 127.0.0.1 and print them: a receiver to try things with."""
@@ -177,7 +178,11 @@ def migrate() -> None:
 def secret(
     key: Annotated[
         str | None,
-        typer.Option("--key", help="Whose: a key's name or id, or a tenant's id. Without it the default tenant's."),
+        typer.Option(
+            "--key",
+            callback=text,
+            help="Whose: a key's name or id, or a tenant's id. Without it the default tenant's.",
+        ),
     ] = None,
     rotate: Annotated[
         bool, typer.Option("--rotate", help="Make a new one; the old one signs on for 24 hours.")

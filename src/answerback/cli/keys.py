@@ -8,7 +8,7 @@ import typer
 from answerback.accounts.model import ApiKey, hash_key, key_name, new_key
 from answerback.bootstrap.accounts import make_signing_secrets
 from answerback.bootstrap.stores import Stores
-from answerback.cli.stores import check, settings_or_fail, with_stores
+from answerback.cli.stores import check, settings_or_fail, text, with_stores
 from answerback.kernel.clock import rfc3339
 from answerback.kernel.rate import parse_rate
 from answerback.queue.fair_order import MAX_WEIGHT
@@ -31,7 +31,9 @@ def create_key(
     name: Annotated[str, typer.Argument(help="What to call it.")],
     tenant: Annotated[
         str | None,
-        typer.Option(help="Whose it is: a tenant's id, or the name of a key it has. Without it a new tenant's."),
+        typer.Option(
+            callback=text, help="Whose it is: a tenant's id, or the name of a key it has. Without it a new tenant's."
+        ),
     ] = None,
     operator: Annotated[
         bool, typer.Option("--operator", help="It may manage keys over HTTP, and ask for other tenants' lists.")
@@ -87,7 +89,7 @@ def list_keys() -> None:
 
 @keys.command("weigh")
 def weigh_tenant(
-    tenant: Annotated[str, typer.Argument(help="A tenant's id, or the name or id of a key it has.")],
+    tenant: Annotated[str, typer.Argument(callback=text, help="A tenant's id, or the name or id of a key it has.")],
     weight: Annotated[
         int, typer.Argument(min=1, max=MAX_WEIGHT, help="Its share of what is short, beside tenants of weight 1.")
     ],
@@ -98,7 +100,7 @@ def weigh_tenant(
 
 
 @keys.command("revoke")
-def revoke_key(key_id: Annotated[str, typer.Argument(help="The id that 'keys list' shows.")]) -> None:
+def revoke_key(key_id: Annotated[str, typer.Argument(callback=text, help="The id that 'keys list' shows.")]) -> None:
     """End a key; services notice within a second. What belongs to its tenant stays."""
     with_stores(lambda stores: stores.accounts.revoke_key(key_id))
     typer.echo(f"{key_id} is revoked.")

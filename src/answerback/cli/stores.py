@@ -38,6 +38,15 @@ def check(argument: str, valid: Callable[[str], object], given: str) -> None:
         fail(f"{argument} {error}")
 
 
+def text(parameter: typer.CallbackParam, given: str | None) -> str | None:
+    """The callback of a parameter that a database is asked for, or that signs: fails where it is not UTF-8."""
+    try:
+        return given and given.encode().decode()
+    except UnicodeEncodeError:
+        name = parameter.opts[-1]
+        fail(f"{name if name.startswith('-') else name.upper()} must be UTF-8 text")
+
+
 @asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[Stores]:
     """Raises StorageUnavailable."""
