@@ -14,7 +14,7 @@ from answerback.accounts.key_use import KeyUses
 from answerback.accounts.model import hash_key, key_name, new_key
 from answerback.accounts.store import DEFAULT_RATE, AccountStore
 from answerback.http.bodies import StrictBody, body_schema, read_body
-from answerback.http.fields import EMPTY_IS_ABSENT, MAX_PAGE_SIZE, PageSize, no_nul
+from answerback.http.fields import EMPTY_IS_ABSENT, MAX_PAGE_SIZE, Name, PageSize, no_nul
 from answerback.http.idempotent_routes import Idempotent
 from answerback.http.known_queries import KNOWN_QUERIES
 from answerback.http.openapi_parts import IDEMPOTENCY_KEY, KEY_ERRORS, NOT_JSON, conflict, errors, not_found
@@ -95,7 +95,7 @@ class KeyChange(StrictBody):
 KeyId = Annotated[str, Path(description="The key's id.", examples=[KEY])]
 NO_LIVE_KEY = not_found(f"there is no live key '{KEY}'", "There is no such live key")
 Before = Annotated[
-    Annotated[str, AfterValidator(no_nul), Field(max_length=64)] | None,
+    Name | None,
     EMPTY_IS_ABSENT,
     Query(description="Only older keys than the one of this id: the `next` of a page."),
 ]

@@ -16,7 +16,7 @@ from answerback.conversations.store import ConversationStore, EraseJobs
 from answerback.conversations.window import Window, window
 from answerback.conversations.windows import Windows
 from answerback.http.caller import AskedTenant, AskedTenantOf, AskedTenantOrAll
-from answerback.http.fields import DIGITS, EMPTY_IS_ABSENT, PageSize
+from answerback.http.fields import DIGITS, EMPTY_IS_ABSENT, PageSize, no_nul
 from answerback.http.known_queries import KNOWN_QUERIES
 from answerback.http.openapi_parts import JOB, KEY_ERRORS, QUERY_ERRORS, TENANT_ERRORS, errors, not_found
 from answerback.http.responses import Time, is_none, respond
@@ -43,9 +43,8 @@ Before = Annotated[
 ]
 
 NamedByQuery = Annotated[
-    str | None,
+    Annotated[str, Field(max_length=128), AfterValidator(no_nul)] | None,
     Query(
-        max_length=128,
         description="In place of the key in the path, for `.` and `..`, which a URL's path cannot hold: "
         "`/v1/sessions/?session_id=..`.",
     ),

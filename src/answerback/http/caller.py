@@ -4,21 +4,20 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated, TypeAlias
 
 from fastapi import Query
-from pydantic import AfterValidator
 from starlette.requests import Request
 
-from answerback.http.fields import no_nul
+from answerback.http.fields import Name
 
 TenantOf: TypeAlias = Callable[[Request], Awaitable[str]]
 """The id of the tenant whose key a request carries. Raises Unauthorized, RateLimited, StorageUnavailable."""
 
 AskedTenant = Annotated[
-    Annotated[str, AfterValidator(no_nul)] | None,
-    Query(max_length=64, description="This tenant instead of yours: for operators."),
+    Name | None,
+    Query(description="This tenant instead of yours: for operators."),
 ]
 AskedTenantOrAll = Annotated[
-    Annotated[str, AfterValidator(no_nul)] | None,
-    Query(max_length=64, description="This tenant instead of yours, or with `*` all together: for operators."),
+    Name | None,
+    Query(description="This tenant instead of yours, or with `*` all together: for operators."),
 ]
 AskedTenantOf: TypeAlias = Callable[[Request, str | None], Awaitable[str]]
 """The tenant that an operator asks for, without one the caller's. Raises Forbidden, and as `TenantOf`."""

@@ -131,6 +131,8 @@ FetchedUrl = Annotated[Url, _checked_url("file_refused"), WEB]
 WebUrl = Annotated[Url, AfterValidator(_http_or_https), WEB]
 """An address that the service only passes on."""
 ModelName = Annotated[str, StringConstraints(min_length=1, max_length=256), AfterValidator(no_nul)]
+Name = Annotated[str, StringConstraints(max_length=64), AfterValidator(no_nul)]
+"""An id or a short name that a query looks for."""
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from answerback.accounts.auth import Authenticator
 from answerback.accounts.model import Caller
 from answerback.http.caller import AskedTenant, AskedTenantOrAll
-from answerback.http.fields import EMPTY_IS_ABSENT, MomentInQuery, PageSize, epoch_ms, no_nul
+from answerback.http.fields import EMPTY_IS_ABSENT, MomentInQuery, Name, PageSize, epoch_ms, no_nul
 from answerback.http.idempotent_routes import Idempotent
 from answerback.http.known_queries import KNOWN_QUERIES
 from answerback.http.openapi import headers
@@ -48,7 +48,7 @@ which whatever comes behind it waits."""
 # What limits a value stands inside: an empty one has become None when the outer constraints are checked.
 StateFilter = Annotated[JobState | None, EMPTY_IS_ABSENT, Query(description="Only jobs in this state.")]
 KindFilter = Annotated[
-    Annotated[str, Field(max_length=64), AfterValidator(no_nul)] | None,
+    Name | None,
     EMPTY_IS_ABSENT,
     Query(description="Only jobs of this kind.", examples=["message"]),
 ]
@@ -73,7 +73,7 @@ ErrorFilter = Annotated[
     Query(description="Only jobs whose error has this in its code or message, in upper or lower case."),
 ]
 KeyFilter = Annotated[
-    Annotated[str, Field(max_length=64), AfterValidator(no_nul)] | None,
+    Name | None,
     EMPTY_IS_ABSENT,
     Query(description="Only jobs that the key of this id sent."),
 ]

@@ -3,13 +3,12 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from pydantic import AfterValidator, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
 from answerback.accounts.auth import Authenticator
 from answerback.accounts.model import Caller
-from answerback.http.fields import EMPTY_IS_ABSENT, no_nul
+from answerback.http.fields import EMPTY_IS_ABSENT, Name
 from answerback.http.openapi_parts import QUERY_ERRORS, errors
 from answerback.http.responses import respond
 from answerback.overview.bodies import Answering, OverviewBody, overview_body
@@ -18,7 +17,7 @@ from answerback.overview.overviews import Overviews
 from answerback.overview.provider_reports import ProviderReports
 
 TenantFilter = Annotated[
-    Annotated[str, Field(max_length=64), AfterValidator(no_nul)] | None,
+    Name | None,
     EMPTY_IS_ABSENT,
     Query(description="This tenant's instead: for operators, who see all tenants together without it."),
 ]
