@@ -39,6 +39,22 @@ async def test_it_says_how_many_of_ones_own_it_resends_and_wakes_the_workers(api
     assert (line["count"], line["status"]) == (2, "pending")
 
 
+async def test_an_operator_names_one_tenant(api: Api) -> None:
+    accounts = api.service.stores.accounts
+    await accounts.create_key("operator", hash_key("operator"), operator=True)
+    await owe(api, "one")
+
+    refused = await api("POST", f"{PATH}?tenant=*", "operator", body={"status": "pending"})
+    unknown = await api("POST", f"{PATH}?tenant=nobody", "operator", body={"status": "pending"})
+    asked = f"?tenant={await accounts.find_tenant('one')}"
+    resent = await api("POST", PATH + asked, "operator", body={"status": "pending"})
+
+    assert (refused.status, refused.code) == (422, "validation_error")
+    assert refused.json["error"]["message"] == "tenant: must be the id of one, not `*` for all"
+    assert (unknown.status, unknown.json) == (202, {"resent": 0})
+    assert resent.json == {"resent": 1}
+
+
 async def test_the_state_is_the_deliveries_own(api: Api) -> None:
     await owe(api, "one")
 

@@ -4,15 +4,24 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated, TypeAlias
 
 from fastapi import Query
+from pydantic import AfterValidator
 from starlette.requests import Request
 
 from answerback.http.fields import Name
+from answerback.kernel.ids import EVERY_TENANT
 
 TenantOf: TypeAlias = Callable[[Request], Awaitable[str]]
 """The id of the tenant whose key a request carries. Raises Unauthorized, RateLimited, StorageUnavailable."""
 
+
+def _one(tenant: str) -> str:
+    if tenant == EVERY_TENANT:
+        raise ValueError("must be the id of one, not `*` for all")
+    return tenant
+
+
 AskedTenant = Annotated[
-    Name | None,
+    Annotated[Name, AfterValidator(_one)] | None,
     Query(description="This tenant instead of yours: for operators."),
 ]
 AskedTenantOrAll = Annotated[

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from answerback.accounts.auth import Authenticator
 from answerback.accounts.model import Caller
-from answerback.http.caller import AskedTenant, AskedTenantOrAll
+from answerback.http.caller import AskedTenantOrAll
 from answerback.http.fields import EMPTY_IS_ABSENT, MomentInQuery, Name, PageSize, epoch_ms, no_nul
 from answerback.http.idempotent_routes import Idempotent
 from answerback.http.known_queries import KNOWN_QUERIES
@@ -180,7 +180,7 @@ def _add_list(routes: APIRouter, store: JobStore, authenticator: Authenticator) 
 
 def _add_get(routes: APIRouter, store: JobStore, authenticator: Authenticator) -> None:
     @routes.get("/jobs/{job_id}", summary="One job", response_model=JobDetails, responses=JOB_ERRORS | LIST_ERRORS)
-    async def get_job(request: Request, job_id: JobId, tenant: AskedTenant = None) -> Response:
+    async def get_job(request: Request, job_id: JobId, tenant: AskedTenantOrAll = None) -> Response:
         """State, answer, every attempt, and the deliveries with their attempts. An operator sees any tenant's."""
         caller = await authenticator.caller(request, tenant)
         tenant_id = await _owner(store, caller, tenant, job_id)
@@ -199,7 +199,7 @@ def _add_cancel(
     routes: APIRouter, store: JobStore, canceller: Canceller, authenticator: Authenticator, instruments: Instruments
 ) -> None:
     @routes.post("/jobs/{job_id}/cancel", summary="Cancel a job", response_model=JobDetails, responses=CANCEL_ERRORS)
-    async def cancel_job(request: Request, job_id: JobId, tenant: AskedTenant = None) -> Response:
+    async def cancel_job(request: Request, job_id: JobId, tenant: AskedTenantOrAll = None) -> Response:
         """Ends it at once, whatever it is doing; the callback says `cancelled`. Cancelling twice is no error."""
         caller = await authenticator.caller(request, tenant)
         tenant_id = await _owner(store, caller, tenant, job_id)
@@ -222,7 +222,7 @@ def _add_retry(
         responses=RETRY_RESPONSES,
         openapi_extra={"parameters": [IDEMPOTENCY_KEY]},
     )
-    async def retry_job(request: Request, job_id: JobId, tenant: AskedTenant = None) -> Response:
+    async def retry_job(request: Request, job_id: JobId, tenant: AskedTenantOrAll = None) -> Response:
         """Accepts the same arguments as a new job at the end of its conversation. The old job keeps its ending and its
         callback. Retrying twice gives the same new job."""
         caller = await authenticator.caller(request, tenant)
