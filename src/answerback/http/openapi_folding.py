@@ -74,6 +74,9 @@ def _wrong(operation: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             yield _entry("missing", ["body", field])
     for parameter in operation.get("parameters", ()):
         yield from _wrong_in(parameter)
+    for content in operation.get("requestBody", {}).get("content", {}).values():
+        for field, schema in content["schema"].get("properties", {}).items():
+            yield from _wrong_in({"in": "body", "name": field, "schema": schema})
     yield {"type": "value_error", "loc": ["query", "parameter"], "msg": UNKNOWN}
 
 

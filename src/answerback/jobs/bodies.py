@@ -90,7 +90,9 @@ class JobAttempt(AttemptBody):
         examples=[0],
     )
     put_off_for: ErrorBody | None = Field(
-        None, description="Why it was put off last: which quota was used up, or for what the provider rested."
+        None,
+        description="Why it was put off last: which quota was used up, or for what the provider rested.",
+        examples=[None],
     )
 
 
