@@ -9,7 +9,7 @@ from httpx2 import AsyncClient
 from answerback.conversations.routes import router
 from answerback.conversations.windows import DatabaseWindows
 from answerback.kernel.ids import EVERY_TENANT
-from answerback.responses.items import Given
+from answerback.responses.items.input import Given
 from answerback.testing.clock import FakeClock
 from builders import MEMORY, TENANT, URL, accept, ended_job
 from in_process import AnyKey, calling

@@ -27,11 +27,10 @@ from answerback.jobs import (
 from answerback.jobs import order as order_of_jobs
 from answerback.overview import store as overview
 from answerback.queue import fifo
-from answerback.responses import conversation_store as log
-from answerback.responses import entry_store as entries
-from answerback.responses import erasure_store as erasing_responses
-from answerback.responses import reference_store as references
-from answerback.responses import store as responses
+from answerback.responses.conversations import entries, references
+from answerback.responses.conversations import store as log
+from answerback.responses.stored import erasure as erasing_responses
+from answerback.responses.stored import store as responses
 from answerback.webhooks import bulk_resend, listed, notify, order, receiver_rows, rows, walk
 from answerback.webhooks import claim as claiming
 from answerback.webhooks import depth as deliveries_depth

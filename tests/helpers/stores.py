@@ -15,8 +15,8 @@ from answerback.jobs.kind import Registry
 from answerback.jobs.store import JobStore
 from answerback.overview.activity import Activity
 from answerback.overview.store import OverviewStore
-from answerback.responses.conversation_store import ConversationLog
-from answerback.responses.store import ResponseStore
+from answerback.responses.conversations.store import ConversationLog
+from answerback.responses.stored.store import ResponseStore
 from answerback.webhooks.endpoint_store import EndpointStore
 from answerback.webhooks.secrets import SigningSecrets
 from answerback.webhooks.store import DeliveryStore

@@ -7,7 +7,7 @@ import pytest
 
 from answerback.jobs.store import JobStore
 from answerback.responses.context import Contexts
-from answerback.responses.store import ResponseStore
+from answerback.responses.stored.store import ResponseStore
 from whole_api import Api, whole_api
 
 

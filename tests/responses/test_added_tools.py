@@ -8,7 +8,7 @@ from answerback.http.openai_errors import UnsupportedValue
 from answerback.kernel.errors import InvalidField
 from answerback.responses.model import Asked
 from answerback.responses.request import asked
-from answerback.responses.tools import Toolbox
+from answerback.responses.tools.toolbox import Toolbox
 
 HI: Any = {"role": "user", "content": "hi"}
 FIND: Any = {"type": "function", "name": "find", "description": "Finds."}

@@ -9,9 +9,9 @@ import pytest
 from answerback.kernel.provider_error import ProviderError
 from answerback.llm.answers.chunk_reader import ChunkReader
 from answerback.llm.model import Chunk, Expected, FinishReason
-from answerback.responses.answer import Answer
+from answerback.responses.answers.answer import Answer
 from answerback.responses.request import asked
-from answerback.responses.tools import NO_TOOLS, Toolbox
+from answerback.responses.tools.toolbox import NO_TOOLS, Toolbox
 from troubles import sse
 
 ID = "resp_" + "0" * 32

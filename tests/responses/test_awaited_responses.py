@@ -13,9 +13,9 @@ from answerback.kernel.errors import StorageUnavailable
 from answerback.responses.awaited import Awaited
 from answerback.responses.background import Background
 from answerback.responses.model import Asked
-from answerback.responses.store import ResponseStore
-from answerback.responses.stored import Opened, StoredResponse
-from answerback.responses.stored_streams import StoredStreams
+from answerback.responses.stored.rows import Opened, StoredResponse
+from answerback.responses.stored.store import ResponseStore
+from answerback.responses.stored.streams import StoredStreams
 from builders import TENANT, Journal
 
 CALLER = Caller(TENANT, None, operator=False, rate=None)

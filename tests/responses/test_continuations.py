@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from test_answers_as_items import FIND, ID, SQL, answered, piece
 
-from answerback.responses.continuation import Continuation, partial_output
-from answerback.responses.events import behind, decoded, encoded
+from answerback.responses.answers.continuation import Continuation, partial_output
+from answerback.responses.answers.events import behind, decoded, encoded
 
 TOOLS = [FIND, SQL]
 

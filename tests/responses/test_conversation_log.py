@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from answerback.kernel.errors import NotFound
-from answerback.responses import conversation_store, ids
-from answerback.responses.history import ChainTooLong
-from answerback.responses.items import Given
+from answerback.responses import ids
+from answerback.responses.conversations import store as conversation_store
+from answerback.responses.items.history import ChainTooLong
+from answerback.responses.items.input import Given
 from answerback.testing.clock import FakeClock
 from builders import DAY_MS, TENANT, accept, claim_job, finish
 from stores import Stores

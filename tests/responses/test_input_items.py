@@ -7,11 +7,11 @@ import pytest
 
 from answerback.kernel.errors import InvalidField
 from answerback.llm.instructions import folded
-from answerback.responses.chat_body import chat_body
-from answerback.responses.pairs import UnansweredCall
+from answerback.responses.answers.chat_body import chat_body
+from answerback.responses.items.pairs import UnansweredCall
+from answerback.responses.items.thoughts import sealed
 from answerback.responses.request import asked
-from answerback.responses.thoughts import sealed
-from answerback.responses.tools import Toolbox
+from answerback.responses.tools.toolbox import Toolbox
 
 CALL = {"type": "function_call", "call_id": "c1", "name": "f", "arguments": '{"a":1}'}
 OUTPUT = {"type": "function_call_output", "call_id": "c1", "output": "one"}

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from answerback.kernel.errors import InvalidField
-from answerback.responses.chat_body import chat_body
-from answerback.responses.conversation_request import items_in, metadata_of
+from answerback.responses.answers.chat_body import chat_body
+from answerback.responses.conversations.request import items_in, metadata_of
 from answerback.responses.request import asked
-from answerback.responses.tools import Toolbox
+from answerback.responses.tools.toolbox import Toolbox
 
 ODD: tuple[Any, ...] = (None, False, True, 0, 5, 0.5, "", "x", [], {}, ["x"], [[]], [{}], {"type": []}, {"x": {}})
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from answerback.responses.items import items_of
-from answerback.responses.pairs import UnansweredCall, check_added, matched
+from answerback.responses.items.input import items_of
+from answerback.responses.items.pairs import UnansweredCall, check_added, matched
 
 CALL: Any = {"type": "function_call", "call_id": "c1", "name": "weather", "arguments": "{}"}
 OUTPUT: Any = {"type": "function_call_output", "call_id": "c1", "output": "rain"}

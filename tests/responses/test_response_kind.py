@@ -8,7 +8,7 @@ from answerback.jobs.kind import Ending, Job, JobState
 from answerback.kernel.errors import Conflict, ErrorCode, Failure
 from answerback.responses.kind import ResponseKind
 from answerback.responses.model import Asked
-from answerback.responses.stored import ERASED
+from answerback.responses.stored.rows import ERASED
 
 CONVERSATION = "conv_" + "0" * 32
 ASKED = {"type": "message", "role": "user", "status": "completed", "content": []}

@@ -8,11 +8,12 @@ import pytest
 from answerback.jobs.kind import JobState
 from answerback.jobs.model import EndedJob, NewJob
 from answerback.kernel.errors import NotFound
-from answerback.responses import ids, store
+from answerback.responses import ids
 from answerback.responses.context import Contexts
-from answerback.responses.history import ChainTooLong, PreviousResponseNotFound
+from answerback.responses.items.history import ChainTooLong, PreviousResponseNotFound
 from answerback.responses.model import Asked
-from answerback.responses.stored import KIND, encode
+from answerback.responses.stored import store
+from answerback.responses.stored.rows import KIND, encode
 from answerback.testing.clock import FakeClock
 from builders import DAY, DAY_MS, TENANT, accept, claim_job, claim_jobs
 from databases import Database

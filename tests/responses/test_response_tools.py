@@ -6,8 +6,8 @@ import pytest
 
 from answerback.http.openai_errors import UnsupportedValue
 from answerback.kernel.errors import InvalidField
-from answerback.responses.tool_shapes import LONGEST_NAME
-from answerback.responses.tools import Tool, Toolbox
+from answerback.responses.tools.shapes import LONGEST_NAME
+from answerback.responses.tools.toolbox import Tool, Toolbox
 
 FIND: Any = {"type": "function", "name": "find", "parameters": {"type": "object", "properties": {}}}
 SQL: Any = {"type": "custom", "name": "sql", "description": "Runs SQL."}

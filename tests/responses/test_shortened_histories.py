@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from answerback.responses.history import from_a_turn_on, newest_within
+from answerback.responses.items.history import from_a_turn_on, newest_within
 
 RULES = {"type": "message", "role": "developer"}
 USER = {"type": "message", "role": "user"}

@@ -9,10 +9,10 @@ from answerback.jobs.finish import End
 from answerback.jobs.kind import JobState
 from answerback.kernel.errors import ErrorCode, Failure
 from answerback.responses import ids
-from answerback.responses.events import encoded
+from answerback.responses.answers.events import encoded
 from answerback.responses.model import Asked
-from answerback.responses.stored import KIND, encode
-from answerback.responses.stored_streams import StoredStreams
+from answerback.responses.stored.rows import KIND, encode
+from answerback.responses.stored.streams import StoredStreams
 from builders import TENANT, accept, claim_job, finish
 from stores import Stores
 

@@ -5,7 +5,7 @@ import pytest
 from answerback.jobs.kind import JobState
 from answerback.kernel.errors import AnyFailure
 from answerback.responses.model import Asked
-from answerback.responses.stored import StoredResponse
+from answerback.responses.stored.rows import StoredResponse
 
 LIMITED = AnyFailure("upstream_rate_limited", "slow down")
 

@@ -8,11 +8,11 @@ from answerback.kernel.provider_error import ProviderError
 from answerback.kernel.usage import Usage
 from answerback.llm.model import Chunk
 from answerback.llm.reply import WholeReply
-from answerback.responses.answer import Answer
+from answerback.responses.answers.answer import Answer
+from answerback.responses.answers.whole import whole_response
 from answerback.responses.body import Start
 from answerback.responses.request import asked
-from answerback.responses.tools import Toolbox
-from answerback.responses.whole import whole_response
+from answerback.responses.tools.toolbox import Toolbox
 
 CALL = {"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": '{"city":"Paris"}'}}
 TOKEN = {"token": "Hi", "logprob": -0.1, "bytes": [72, 105], "top_logprobs": []}

@@ -50,12 +50,12 @@ from answerback.overview import feed_routes, providers
 from answerback.overview import routes as overview
 from answerback.overview.bodies import Answering
 from answerback.relay import routes as relay
-from answerback.responses import conversation_routes
 from answerback.responses import routes as responses
 from answerback.responses.awaited import Awaited
 from answerback.responses.background import Background
+from answerback.responses.conversations import routes as conversation_routes
 from answerback.responses.dispatch import Dispatcher
-from answerback.responses.stored_streams import StoredStreams
+from answerback.responses.stored.streams import StoredStreams
 from answerback.reviews import routes as reviews
 from answerback.reviews.llm_callbacks import LlmCallbacks
 from answerback.webhooks import endpoint_routes, receiver_routes, secret_routes

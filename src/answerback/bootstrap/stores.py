@@ -11,8 +11,8 @@ from answerback.http.idempotency_store import IdempotencyStore
 from answerback.inbox.store import InboxStore
 from answerback.jobs.events import JobEvents
 from answerback.overview.store import OverviewStore
-from answerback.responses.conversation_store import ConversationLog
-from answerback.responses.store import ResponseStore
+from answerback.responses.conversations.store import ConversationLog
+from answerback.responses.stored.store import ResponseStore
 from answerback.webhooks.endpoint_store import EndpointStore
 from answerback.webhooks.store import DeliveryStore
 

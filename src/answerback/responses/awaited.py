@@ -19,11 +19,11 @@ from answerback.kernel.log import Log
 from answerback.kernel.provider_error import ProviderError
 from answerback.responses.background import Background
 from answerback.responses.body import param_of, response_body
-from answerback.responses.history import ChainTooLong
+from answerback.responses.items.history import ChainTooLong
 from answerback.responses.model import Asked
-from answerback.responses.store import ResponseStore
-from answerback.responses.stored import Opened, StoredResponse
-from answerback.responses.stored_streams import StoredStreams, as_response
+from answerback.responses.stored.rows import Opened, StoredResponse
+from answerback.responses.stored.store import ResponseStore
+from answerback.responses.stored.streams import StoredStreams, as_response
 
 STATUSES: Mapping[ErrorCode, int] = {ErrorCode.EXPIRED: 503, ErrorCode.POISONED: 500, ErrorCode.INTERNAL: 500}
 """Of ends that no upstream brought."""

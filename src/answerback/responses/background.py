@@ -10,17 +10,17 @@ from answerback.jobs.submit import Submitter, fingerprint
 from answerback.kernel.errors import Conflict, NotFound, ResponseNotStored
 from answerback.kernel.json import Json
 from answerback.responses import ids
+from answerback.responses.answers.opening import Opening
 from answerback.responses.body import response_body
 from answerback.responses.context import Contexts
-from answerback.responses.conversation_model import Conversation
-from answerback.responses.conversation_store import ConversationLog
+from answerback.responses.conversations.model import Conversation
+from answerback.responses.conversations.store import ConversationLog
+from answerback.responses.items.pairs import are_paired, check_input
 from answerback.responses.kind import ResponseKind
 from answerback.responses.model import Asked
-from answerback.responses.opening import Opening
-from answerback.responses.pairs import are_paired, check_input
-from answerback.responses.store import ResponseStore
-from answerback.responses.stored import Opened
-from answerback.responses.tools import Toolbox
+from answerback.responses.stored.rows import Opened
+from answerback.responses.stored.store import ResponseStore
+from answerback.responses.tools.toolbox import Toolbox
 
 
 class Background:

@@ -8,7 +8,7 @@ from answerback.kernel.usage import Usage
 from answerback.kernel.values import quickly_made
 from answerback.llm.errors.failures import CONTEXT_CODE
 from answerback.responses.model import SEALED, Asked, Item
-from answerback.responses.tools import NO_TOOLS, Toolbox
+from answerback.responses.tools.toolbox import NO_TOOLS, Toolbox
 
 HIDDEN = frozenset({"extra"})
 """Fields of stored items that only an upstream reads."""

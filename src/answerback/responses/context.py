@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from answerback.kernel.errors import InvalidField, NotFound
-from answerback.responses.conversation_store import ConversationLog
-from answerback.responses.history import from_a_turn_on
+from answerback.responses.conversations.store import ConversationLog
+from answerback.responses.items.history import from_a_turn_on
 from answerback.responses.model import REFERENCE, Asked, Item
-from answerback.responses.store import ResponseStore
-from answerback.responses.stored import StoredResponse, TurnPlace
+from answerback.responses.stored.rows import StoredResponse, TurnPlace
+from answerback.responses.stored.store import ResponseStore
 
 
 class ConversationGone(InvalidField):

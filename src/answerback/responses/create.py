@@ -19,17 +19,18 @@ from answerback.kernel.provider_error import ProviderError
 from answerback.llm.adaptation import SETTINGS, wants_stream
 from answerback.llm.asking import Asker
 from answerback.llm.reply import StreamedReply
-from answerback.responses import ids, stored
-from answerback.responses.answering import Answering
+from answerback.responses import ids
+from answerback.responses.answers.answering import Answering
+from answerback.responses.answers.chat_body import OPTIONAL
+from answerback.responses.answers.opening import Opening
+from answerback.responses.answers.whole import whole_response
 from answerback.responses.body import Progress, Start, param_of, response_body
-from answerback.responses.chat_body import OPTIONAL
 from answerback.responses.context import Contexts
 from answerback.responses.model import Asked
-from answerback.responses.opening import Opening
 from answerback.responses.paging import json_response
-from answerback.responses.stored import KIND
-from answerback.responses.tools import Toolbox
-from answerback.responses.whole import whole_response
+from answerback.responses.stored import rows
+from answerback.responses.stored.rows import KIND
+from answerback.responses.tools.toolbox import Toolbox
 
 IGNORED_TOOLS = "x-answerback-ignored-tools"
 IGNORED_PARAMETERS = "x-answerback-ignored-parameters"
@@ -106,8 +107,8 @@ class Responder:
                     tenant_id=caller.tenant_id,
                     kind=KIND,
                     queue=Queue.INTERACTIVE,
-                    args=stored.encode(asked),
-                    result=stored.encode_result(at),
+                    args=rows.encode(asked),
+                    result=rows.encode_result(at),
                     created_at=at.created_at,
                     finished_at=at.completed_at or self._instruments.clock.now(),
                     traceparent=self._instruments.tracer.current(),

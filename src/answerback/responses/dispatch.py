@@ -17,8 +17,8 @@ from answerback.responses.create import Responder, name_ignored
 from answerback.responses.model import Asked
 from answerback.responses.paging import json_response
 from answerback.responses.request import asked as read_asked
-from answerback.responses.stored_streams import StoredStreams
-from answerback.responses.tools import Toolbox
+from answerback.responses.stored.streams import StoredStreams
+from answerback.responses.tools.toolbox import Toolbox
 
 
 class Dispatcher:

@@ -19,17 +19,18 @@ from answerback.kernel.retry import JOB_SCHEDULE, RetrySchedule, ShortRetries
 from answerback.llm.model import ChatRequest
 from answerback.llm.provider import Provider, send_streamed
 from answerback.llm.reply import StreamedReply
-from answerback.responses import ids, stored
-from answerback.responses.answering import Answering
+from answerback.responses import ids
+from answerback.responses.answers.answering import Answering
+from answerback.responses.answers.chat_body import OPTIONAL
+from answerback.responses.answers.emission import emitted
+from answerback.responses.answers.opening import Opening
 from answerback.responses.body import Progress, Start
-from answerback.responses.chat_body import OPTIONAL
 from answerback.responses.context import Contexts
-from answerback.responses.emission import emitted
-from answerback.responses.history import ChainTooLong
+from answerback.responses.items.history import ChainTooLong
 from answerback.responses.model import Asked, Item
-from answerback.responses.opening import Opening
-from answerback.responses.stored import KIND, TurnPlace
-from answerback.responses.tools import Toolbox
+from answerback.responses.stored import rows
+from answerback.responses.stored.rows import KIND, TurnPlace
+from answerback.responses.tools.toolbox import Toolbox
 
 
 class ResponseKind:
@@ -58,14 +59,14 @@ class ResponseKind:
         self._clock = clock
 
     def encode(self, args: Asked) -> str:
-        return stored.encode(args)
+        return rows.encode(args)
 
     def decode(self, raw: str) -> Asked:
-        return stored.decode(raw)
+        return rows.decode(raw)
 
     async def check(self, args: Asked, tenant_id: str, conversation_key: str | None) -> None:  # noqa: ARG002
         """All else has been checked where the request was read. Raises Conflict."""
-        if args == stored.ERASED:
+        if args == rows.ERASED:
             raise Conflict("this response was deleted: send its request again instead")
 
     async def run(self, claim: Claimed[Asked]) -> Outcome:
@@ -95,7 +96,7 @@ class ResponseKind:
             if asked.background or self._is_put_off(error):
                 raise
             return self._after(error, claim.attempt)
-        return Completed(stored.result_of(at), time.perf_counter() - asked_at, _about(at), usage=at.cost)
+        return Completed(rows.result_of(at), time.perf_counter() - asked_at, _about(at), usage=at.cost)
 
     def _is_put_off(self, error: ProviderError) -> bool:
         """Whether our own limits hold the call back, which a caller does not see but as time, while it is short."""
@@ -117,14 +118,14 @@ class ResponseKind:
         response_id, asked, result = ids.response_id(job.id), job.args, ending.result
         items: tuple[Item, ...] = ()
         if asked is not None and asked.conversation is not None and result is not None:
-            items = (*stored.named(response_id, asked.input), *result["output"])
+            items = (*rows.named(response_id, asked.input), *result["output"])
         if asked is not None and not asked.background:
             return Effects(items=items)
-        status = (result or {}).get("status") or stored.STATUSES[ending.state]
+        status = (result or {}).get("status") or rows.STATUSES[ending.state]
         return Effects((Event(f"{self.name}.{status}", {"job_id": job.id, "id": response_id}),), items)
 
     def redact(self, args: Asked) -> Asked:  # noqa: ARG002 (nothing of it is left)
-        return stored.ERASED
+        return rows.ERASED
 
     def describe(self, job: Job[Asked], ending: Ending | None) -> Description:
         result = (ending.result if ending else None) or {}

@@ -18,10 +18,10 @@ from answerback.http.plain_words import plain_errors
 from answerback.kernel.json import Json
 from answerback.llm.model import name
 from answerback.responses import ids
-from answerback.responses.items import items_of
+from answerback.responses.items.input import items_of
 from answerback.responses.model import REFERENCE, Asked, Includable, Item
-from answerback.responses.tool_shapes import check_type
-from answerback.responses.tools import Toolbox
+from answerback.responses.tools.shapes import check_type
+from answerback.responses.tools.toolbox import Toolbox
 
 PASSED_ON = frozenset(
     {

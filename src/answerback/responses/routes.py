@@ -27,8 +27,8 @@ from answerback.responses.openapi_parts import (
     SHOWN_RESPONSES,
 )
 from answerback.responses.paging import included, json_response, page_of, seals
-from answerback.responses.store import ResponseStore
-from answerback.responses.stored_streams import StoredStreams
+from answerback.responses.stored.store import ResponseStore
+from answerback.responses.stored.streams import StoredStreams
 
 PATH = "/v1/responses"
 WANTED = """send {"model": …, "input": …} with 'Content-Type: application/json'"""

@@ -12,15 +12,22 @@ from answerback.kernel.errors import NotFound
 from answerback.kernel.ids import new_id
 from answerback.kernel.json import encoded
 from answerback.responses import ids
-from answerback.responses.conversation_model import Conversation, ItemPage
-from answerback.responses.entry_store import ENTRIES, SIZE_BEFORE, delete_from, entry_of, newest_items, page_of
-from answerback.responses.history import ChainTooLong, from_a_turn_on
-from answerback.responses.items import Given
+from answerback.responses.conversations.entries import (
+    ENTRIES,
+    SIZE_BEFORE,
+    delete_from,
+    entry_of,
+    newest_items,
+    page_of,
+)
+from answerback.responses.conversations.model import Conversation, ItemPage
+from answerback.responses.conversations.references import added_items
+from answerback.responses.items.history import ChainTooLong, from_a_turn_on
+from answerback.responses.items.input import Given
+from answerback.responses.items.pairs import are_paired, check_added
 from answerback.responses.model import Item
-from answerback.responses.pairs import are_paired, check_added
-from answerback.responses.reference_store import added_items
-from answerback.responses.store import MOST_CHARACTERS
-from answerback.responses.stored import named
+from answerback.responses.stored.rows import named
+from answerback.responses.stored.store import MOST_CHARACTERS
 
 DELETED = ""
 """Stands in place of the metadata of a conversation that was deleted, as long as jobs of it are kept."""

@@ -7,7 +7,7 @@ from answerback.database.statement import Statement
 from answerback.jobs.events import DELETE as DELETE_EVENTS
 from answerback.jobs.kind import ENDED, JobState
 from answerback.jobs.rows import OF_KIND, OWN
-from answerback.responses.stored import ERASED, KIND, encode
+from answerback.responses.stored.rows import ERASED, KIND, encode
 
 _HAS_ENDED = "coalesce(finished_at, 0) > 0"
 """As `OWN`."""

@@ -13,8 +13,8 @@ from answerback.http.openai_errors import InvalidParameter, OpenAIRoute
 from answerback.http.openapi_parts import IDEMPOTENCY_KEY
 from answerback.kernel.json import Json
 from answerback.responses.body import shown
-from answerback.responses.conversation_model import Conversation
-from answerback.responses.conversation_openapi import (
+from answerback.responses.conversations.model import Conversation
+from answerback.responses.conversations.openapi import (
     ADD_BODY,
     CHANGE_BODY,
     CONVERSATION_RESPONSES,
@@ -27,8 +27,8 @@ from answerback.responses.conversation_openapi import (
     READ_RESPONSES,
     UNREAD_RESPONSES,
 )
-from answerback.responses.conversation_request import items_in, metadata_of
-from answerback.responses.conversation_store import ConversationLog
+from answerback.responses.conversations.request import items_in, metadata_of
+from answerback.responses.conversations.store import ConversationLog
 from answerback.responses.openapi_parts import INCLUDE_QUERY, ITEM_QUERIES
 from answerback.responses.paging import json_response, listed, page_query, seals
 

@@ -7,10 +7,10 @@ from answerback.kernel.json import Json
 from answerback.llm.adaptation import OF_OPENAI, SETTINGS, STREAM
 from answerback.llm.answers.thoughts import SENT_BACK
 from answerback.llm.instructions import IN_PLACE
-from answerback.responses.messages import chat_messages
+from answerback.responses.items.messages import chat_messages
 from answerback.responses.model import Asked, Item
 from answerback.responses.request import PASSED_ON
-from answerback.responses.tools import Toolbox
+from answerback.responses.tools.toolbox import Toolbox
 
 OPTIONAL = OF_OPENAI | SETTINGS | {STREAM, IN_PLACE, *SENT_BACK}
 """What an upstream that refuses it is asked without."""

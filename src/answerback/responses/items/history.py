@@ -5,8 +5,8 @@ from itertools import accumulate
 
 from answerback.kernel.errors import InvalidField
 from answerback.llm.instructions import INSTRUCTING
+from answerback.responses.items.pairs import CALLS, OUTPUTS
 from answerback.responses.model import Item
-from answerback.responses.pairs import CALLS, OUTPUTS
 
 
 class PreviousResponseNotFound(InvalidField):

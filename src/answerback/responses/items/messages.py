@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 
 from answerback.kernel.json import Json
 from answerback.llm.instructions import INSTRUCTING
-from answerback.responses import thoughts
-from answerback.responses.content import chat_content, is_media, text_of
+from answerback.responses.items import thoughts
+from answerback.responses.items.content import chat_content, is_media, text_of
+from answerback.responses.items.pairs import CALLS, OUTPUTS, are_paired, matched
 from answerback.responses.model import ADDITIONAL_TOOLS, Item
-from answerback.responses.pairs import CALLS, OUTPUTS, are_paired, matched
-from answerback.responses.tools import function_name
+from answerback.responses.tools.toolbox import function_name
 
 
 @dataclass(slots=True)

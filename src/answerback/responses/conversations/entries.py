@@ -10,8 +10,8 @@ from answerback.database.pages import fitting
 from answerback.database.statement import Row, Statement
 from answerback.kernel.json import encoded
 from answerback.responses import ids
-from answerback.responses.conversation_model import ItemPage
-from answerback.responses.history import newest_within
+from answerback.responses.conversations.model import ItemPage
+from answerback.responses.items.history import newest_within
 from answerback.responses.model import Item
 
 _OF_CONVERSATION = "conversation_id = :conversation_id"

@@ -10,9 +10,9 @@ from answerback.kernel.json import Json
 from answerback.llm.answers.pieces import TextPieces
 from answerback.llm.answers.thoughts import DETAILS, Thought, merged
 from answerback.llm.model import storable
+from answerback.responses.items.thoughts import sealed
 from answerback.responses.model import Item
-from answerback.responses.thoughts import sealed
-from answerback.responses.tools import Tool
+from answerback.responses.tools.toolbox import Tool
 
 Event: TypeAlias = dict[str, Json]
 

@@ -8,9 +8,9 @@ from answerback.database.operation import Operation
 from answerback.database.predicates import ADDED
 from answerback.database.statement import Statement
 from answerback.responses import ids
-from answerback.responses.history import ChainTooLong
+from answerback.responses.items.history import ChainTooLong
 from answerback.responses.model import Item
-from answerback.responses.store import MOST_CHARACTERS
+from answerback.responses.stored.store import MOST_CHARACTERS
 
 
 def _own(dialect: Dialect) -> str:

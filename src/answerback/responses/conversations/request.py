@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from answerback.http.openai_errors import InvalidParameter, InvalidType, MissingParameter, wrong_parameter
 from answerback.http.plain_words import plain_errors
 from answerback.kernel.json import Json
-from answerback.responses.items import Given, items_of
+from answerback.responses.items.input import Given, items_of
 from answerback.responses.model import REFERENCE
 from answerback.responses.request import Metadata
 

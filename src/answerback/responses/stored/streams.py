@@ -16,12 +16,12 @@ from answerback.jobs.moves import POLL_SECONDS
 from answerback.kernel.json import Json
 from answerback.kernel.persistence import persist
 from answerback.kernel.timed_wait import set_within
+from answerback.responses.answers.continuation import partial_output
+from answerback.responses.answers.events import behind, decoded, encoded, error_event, first_events
+from answerback.responses.answers.output import Event
 from answerback.responses.body import response_body
-from answerback.responses.continuation import partial_output
-from answerback.responses.events import behind, decoded, encoded, error_event, first_events
-from answerback.responses.output import Event
-from answerback.responses.store import ResponseStore, no_such_response
-from answerback.responses.stored import KIND, Opened, StoredResponse
+from answerback.responses.stored.rows import KIND, Opened, StoredResponse
+from answerback.responses.stored.store import ResponseStore, no_such_response
 
 
 class StoredStreams:

@@ -5,11 +5,11 @@ from answerback.llm.answers.choices import as_delta, text_in
 from answerback.llm.model import FinishReason, storable
 from answerback.llm.reply import WholeReply
 from answerback.responses import ids
-from answerback.responses.answer import Answer
+from answerback.responses.answers.answer import Answer
+from answerback.responses.answers.end import ended, finish_of, status_of
+from answerback.responses.answers.output import message_item, text_part
 from answerback.responses.body import Progress, Start
-from answerback.responses.end import ended, finish_of, status_of
 from answerback.responses.model import Asked, Item
-from answerback.responses.output import message_item, text_part
 
 MORE_THAN_TEXT = ("tool_calls", "function_call", "refusal", "annotations", "thinking", *thoughts.SENT_BACK)
 """Fields of a message that may hold something else than its text."""

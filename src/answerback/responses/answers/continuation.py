@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from answerback.responses import ids
+from answerback.responses.answers.output import Event
 from answerback.responses.model import Item
-from answerback.responses.output import Event
 
 ADDED, DONE = "response.output_item.added", "response.output_item.done"
 _PARTS = {"response.content_part.added": "content", "response.reasoning_summary_part.added": "summary"}

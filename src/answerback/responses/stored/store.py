@@ -10,11 +10,11 @@ from answerback.jobs.events import READING, Emitted, emitted
 from answerback.jobs.kind import ENDED, JobState, Unreadable
 from answerback.jobs.rows import OWN, failure_of
 from answerback.kernel.errors import NotFound
-from answerback.responses import erasure_store as erasure
 from answerback.responses import ids
-from answerback.responses.history import ChainTooLong, PreviousResponseNotFound, newest_within
+from answerback.responses.items.history import ChainTooLong, PreviousResponseNotFound, newest_within
 from answerback.responses.model import Item
-from answerback.responses.stored import ERASED, KIND, STATUSES, StoredResponse, TurnPlace, decode
+from answerback.responses.stored import erasure
+from answerback.responses.stored.rows import ERASED, KIND, STATUSES, StoredResponse, TurnPlace, decode
 
 MOST_CHARACTERS = 32 * 1024 * 1024
 """Of all that stands before an input. It is held in memory for each request."""

@@ -8,12 +8,12 @@ from answerback.llm.answers.content import text_of
 from answerback.llm.answers.progress import ANSWER
 from answerback.llm.model import Chunk, FinishReason, storable
 from answerback.responses import ids
-from answerback.responses.annotations import citations_in
-from answerback.responses.calls import Calls
-from answerback.responses.end import status_of
+from answerback.responses.answers.calls import Calls
+from answerback.responses.answers.end import status_of
+from answerback.responses.answers.output import Event, OpenItem, OpenMessage, OpenReasoning
+from answerback.responses.items.annotations import citations_in
 from answerback.responses.model import Asked, Item
-from answerback.responses.output import Event, OpenItem, OpenMessage, OpenReasoning
-from answerback.responses.tools import NO_TOOLS, Toolbox
+from answerback.responses.tools.toolbox import NO_TOOLS, Toolbox
 
 _OF_TEXT = frozenset({"role", "content"})
 """Fields of a delta that says nothing but a text, as nearly all do."""

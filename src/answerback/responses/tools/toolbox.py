@@ -10,7 +10,7 @@ from answerback.kernel.errors import InvalidField
 from answerback.kernel.json import Json
 from answerback.responses.fields import required_text
 from answerback.responses.model import ADDITIONAL_TOOLS, Asked, Item
-from answerback.responses.tool_shapes import CLIENT_TOOLS, LONGEST_NAME, OFFERED, echoed, members
+from answerback.responses.tools.shapes import CLIENT_TOOLS, LONGEST_NAME, OFFERED, echoed, members
 
 MOST_FUNCTIONS = 1024
 """Of a request: OpenAI takes 128, clients with many servers of tools offer more."""

@@ -5,7 +5,7 @@ from typing import Any
 from answerback.http.bodies import body_schema
 from answerback.http.openai_errors import openai_errors, openai_refusal
 from answerback.http.openapi_parts import KEY_REASONS, NOT_JSON
-from answerback.responses.conversation_request import ConversationChanges, NewConversation, NewItems
+from answerback.responses.conversations.request import ConversationChanges, NewConversation, NewItems
 from answerback.responses.openapi_parts import EXAMPLE_ITEM, EXAMPLE_LIST, body_of
 
 EXAMPLE_ID = "conv_01a1fc8454427e0488ed70bfee41f52c"

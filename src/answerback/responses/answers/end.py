@@ -6,9 +6,9 @@ from answerback.kernel.json import Json
 from answerback.llm.answers import completions
 from answerback.llm.model import FinishReason
 from answerback.llm.reply import Reply
+from answerback.responses.answers.usage import usage_of
 from answerback.responses.body import Progress, Start
 from answerback.responses.model import Item
-from answerback.responses.usage import usage_of
 
 REASONS: Mapping[FinishReason, str] = {"length": "max_output_tokens", "content_filter": "content_filter"}
 """Why a response is incomplete."""

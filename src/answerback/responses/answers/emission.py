@@ -8,12 +8,12 @@ from answerback.jobs.kind import Claimed
 from answerback.kernel.persistence import persist
 from answerback.llm.reply import StreamedReply
 from answerback.responses import ids
-from answerback.responses.answering import Answering
+from answerback.responses.answers.answering import Answering
+from answerback.responses.answers.continuation import Continuation
+from answerback.responses.answers.events import decoded, encoded, first_events
+from answerback.responses.answers.output import Event
 from answerback.responses.body import Progress
-from answerback.responses.continuation import Continuation
-from answerback.responses.events import decoded, encoded, first_events
 from answerback.responses.model import SEALED, Asked
-from answerback.responses.output import Event
 
 
 async def emitted(events: JobEvents, claim: Claimed[Asked], answering: Answering, reply: StreamedReply) -> Progress:

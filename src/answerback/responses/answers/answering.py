@@ -9,12 +9,12 @@ from answerback.http.sse import DONE
 from answerback.kernel.clock import Clock
 from answerback.kernel.json import Json
 from answerback.llm.reply import StreamedReply
-from answerback.responses.answer import Answer
+from answerback.responses.answers.answer import Answer
+from answerback.responses.answers.end import ended, finish_of
+from answerback.responses.answers.events import encoded, first_events
+from answerback.responses.answers.output import Event
 from answerback.responses.body import Progress, Start, error_body, response_body
-from answerback.responses.end import ended, finish_of
-from answerback.responses.events import encoded, first_events
 from answerback.responses.model import SEALED, Asked
-from answerback.responses.output import Event
 
 Keep = Callable[[Progress], Awaitable[bool]]
 """Stores a response that is whole; returns whether it can be fetched from now on."""

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from answerback.http.sse import DONE, named_event
 from answerback.kernel.json import Json
+from answerback.responses.answers.output import Event
 from answerback.responses.body import shown
 from answerback.responses.model import Asked
-from answerback.responses.output import Event
 
 _LIFECYCLE = (("response.created", "queued"), ("response.queued", "queued"), ("response.in_progress", "in_progress"))
 _WAITED_FOR = (("response.created", "in_progress"), ("response.in_progress", "in_progress"))

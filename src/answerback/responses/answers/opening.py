@@ -7,10 +7,10 @@ from answerback.kernel.json import Json
 from answerback.kernel.provider_error import ProviderError
 from answerback.llm.errors.failures import CONTEXT_CODE
 from answerback.llm.reply import Reply
-from answerback.responses.chat_body import chat_body
-from answerback.responses.history import without_oldest
+from answerback.responses.answers.chat_body import chat_body
+from answerback.responses.items.history import without_oldest
 from answerback.responses.model import Asked, Item
-from answerback.responses.tools import Toolbox
+from answerback.responses.tools.toolbox import Toolbox
 
 R = TypeVar("R", bound=Reply)
 

@@ -7,9 +7,9 @@ from answerback.kernel.json import Json
 from answerback.llm.answers.completions import invalid
 from answerback.llm.answers.tool_calls import new_id
 from answerback.llm.model import storable, storable_json
+from answerback.responses.answers.output import Event, OpenCall
 from answerback.responses.model import Item
-from answerback.responses.output import Event, OpenCall
-from answerback.responses.tools import Toolbox
+from answerback.responses.tools.toolbox import Toolbox
 
 _KNOWN = frozenset({"index", "id", "type", "function", "custom"})
 

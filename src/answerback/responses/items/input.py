@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from answerback.http.openai_errors import InvalidParameter, InvalidType, MissingParameter
 from answerback.kernel.json import Json
 from answerback.kernel.values import quickly_made
-from answerback.responses.content import assistant_parts, instruction_parts, output_parts, user_parts
 from answerback.responses.fields import required_text
+from answerback.responses.items.content import assistant_parts, instruction_parts, output_parts, user_parts
 from answerback.responses.model import ADDITIONAL_TOOLS, Item
-from answerback.responses.tool_shapes import added_tools
+from answerback.responses.tools.shapes import added_tools
 
 COMPLETED = "completed"
 

@@ -11,7 +11,7 @@ from answerback.kernel.json import Json, encoded
 from answerback.responses import ids
 from answerback.responses.body import Progress, error_body, param_of, response_body
 from answerback.responses.model import Asked, Item
-from answerback.responses.tools import Toolbox
+from answerback.responses.tools.toolbox import Toolbox
 
 KIND = "response"
 

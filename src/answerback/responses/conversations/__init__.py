@@ -1,0 +1,1 @@
+"""OpenAI's conversations: what responses go on from and add to."""

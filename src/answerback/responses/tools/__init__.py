@@ -1,0 +1,1 @@
+"""Tools: as requests write them, and as chat completions know them."""
