@@ -17,7 +17,7 @@ from answerback.kernel.shares import Weights
 from answerback.queue.notifier import Topic
 from answerback.queue.notifiers.local import LocalNotifier
 from answerback.settings import Settings
-from answerback.webhooks.secrets import SigningSecrets
+from answerback.webhooks.signing.secrets import SigningSecrets
 from builders import Journal, RealClock, StubSender
 from databases import SqliteDatabase
 from stores import Stores

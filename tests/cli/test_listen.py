@@ -20,7 +20,7 @@ from answerback.cli.secrets import KnownSecrets
 from answerback.cli.stores import opened
 from answerback.kernel import signature
 from answerback.settings import Settings
-from answerback.webhooks.secrets import SigningSecrets
+from answerback.webhooks.signing.secrets import SigningSecrets
 
 SECRET = signature.new_secret()
 BODY = json.dumps({"job_id": "job_1", "status": "completed", "response": "Grüße"}).encode()

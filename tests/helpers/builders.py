@@ -28,7 +28,7 @@ from answerback.queue.leases import Offer
 from answerback.queue.notifier import Topic
 from answerback.webhooks.birth import DeliveryBirths
 from answerback.webhooks.model import ClaimedDelivery, OriginKey, OriginRoom
-from answerback.webhooks.outcome import AttemptEnd, CallbackResponse
+from answerback.webhooks.sending.outcome import AttemptEnd, CallbackResponse
 from stores import Stores
 from toy import Note
 

@@ -31,7 +31,7 @@ from answerback.responses.conversations import entries, references
 from answerback.responses.conversations import store as log
 from answerback.responses.stored import erasure as erasing_responses
 from answerback.responses.stored import store as responses
-from answerback.webhooks import bulk_resend, listed, notify, order, receiver_rows, rows, walk
+from answerback.webhooks import bulk_resend, listed, notify, order, rows, walk
 from answerback.webhooks import claim as claiming
 from answerback.webhooks import depth as deliveries_depth
 from answerback.webhooks import erase as erasing
@@ -40,6 +40,7 @@ from answerback.webhooks import prune as pruning
 from answerback.webhooks import recover as recovering
 from answerback.webhooks import report as reporting
 from answerback.webhooks import resend as resending
+from answerback.webhooks.receivers import rows as receiver_rows
 
 JOBS: dict[str, Statement] = {
     "FIND_BY_KEY": accept.FIND_BY_KEY,

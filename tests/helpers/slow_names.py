@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from answerback.cli import main
-from answerback.webhooks import guard
+from answerback.webhooks.sending import guard
 
 ANSWERS = "names_are_answered"
 LOOK_SECONDS = 0.02

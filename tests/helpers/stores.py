@@ -17,8 +17,8 @@ from answerback.overview.activity import Activity
 from answerback.overview.store import OverviewStore
 from answerback.responses.conversations.store import ConversationLog
 from answerback.responses.stored.store import ResponseStore
-from answerback.webhooks.endpoint_store import EndpointStore
-from answerback.webhooks.secrets import SigningSecrets
+from answerback.webhooks.endpoints.store import EndpointStore
+from answerback.webhooks.signing.secrets import SigningSecrets
 from answerback.webhooks.store import DeliveryStore
 from toy import EchoKind
 

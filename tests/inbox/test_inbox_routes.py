@@ -12,7 +12,7 @@ from answerback.accounts import open_routes
 from answerback.inbox.model import MAX_BODY, MAX_ITEMS
 from answerback.kernel import signature
 from answerback.kernel.rate import Rate
-from answerback.webhooks.errors import SendError
+from answerback.webhooks.sending.errors import SendError
 from whole_api import Api, whole_api
 
 CLIENT, OPERATOR = "client-token-2b7c", "operator-token-6d1f"

@@ -27,9 +27,9 @@ from answerback.queue.worker_pool import WorkerPool
 from answerback.webhooks.birth import DeliveryBirths
 from answerback.webhooks.deliver import Deliverer, Origins
 from answerback.webhooks.delivery_queue import DeliveryQueue
-from answerback.webhooks.outcome import CallbackResponse
-from answerback.webhooks.secrets import SigningSecrets
-from answerback.webhooks.signer import Signer
+from answerback.webhooks.sending.outcome import CallbackResponse
+from answerback.webhooks.signing.secrets import SigningSecrets
+from answerback.webhooks.signing.signer import Signer
 from builders import ROOMY, TENANT, URL, Journal, RealClock, StubOrigins, StubSender
 from stores import Stores
 from toy import EchoKind, Note

@@ -11,7 +11,7 @@ from answerback.jobs.kind import JobState, Registry
 from answerback.kernel.errors import OutcomeUnknown, StorageUnavailable
 from answerback.queue import worker_pool as pools
 from answerback.queue.leases import Offer
-from answerback.webhooks.breaker import CircuitBreakers
+from answerback.webhooks.limits.breaker import CircuitBreakers
 from answerback.webhooks.model import OriginKey, OriginRoom
 from builders import (
     LEASE,

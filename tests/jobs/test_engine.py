@@ -11,9 +11,9 @@ from answerback.jobs import engine as engines
 from answerback.jobs import sweep as sweeps
 from answerback.jobs.kind import JobState, Registry
 from answerback.queue.notifier import Topic
-from answerback.webhooks.breaker import CircuitBreakers
-from answerback.webhooks.errors import SendError
-from answerback.webhooks.outcome import CallbackResponse
+from answerback.webhooks.limits.breaker import CircuitBreakers
+from answerback.webhooks.sending.errors import SendError
+from answerback.webhooks.sending.outcome import CallbackResponse
 from builders import TENANT, URL, RealClock, accept, claim_jobs, finish
 from databases import Database
 from stores import Stores

@@ -18,7 +18,7 @@ from answerback.testing.llm import FakeLLM
 from answerback.testing.receiver import Callback, Receiver
 from answerback.testing.replies import Call
 from answerback.testing.service import HOST, Service
-from answerback.webhooks.secrets import SigningSecrets
+from answerback.webhooks.signing.secrets import SigningSecrets
 from databases import SqliteDatabase
 from eventually import PATIENCE, eventually
 from surroundings import SECRET

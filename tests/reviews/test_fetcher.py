@@ -19,8 +19,8 @@ from answerback.reviews.model import File
 from answerback.testing import behaviours
 from answerback.testing.behaviours import Behaviour
 from answerback.testing.receiver import Receiver
-from answerback.webhooks.guard import AddressGuard
-from answerback.webhooks.lookup import Requester
+from answerback.webhooks.sending.guard import AddressGuard
+from answerback.webhooks.sending.lookup import Requester
 from scarcity import without_descriptors
 
 LIMIT = 1000

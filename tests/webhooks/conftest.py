@@ -6,7 +6,7 @@ import pytest
 from sending import DEADLINE, sending
 
 from answerback.testing.receiver import Receiver
-from answerback.webhooks.sender import WebhookSender
+from answerback.webhooks.sending.sender import WebhookSender
 
 
 @pytest.fixture

@@ -5,9 +5,9 @@ import ssl
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager, suppress
 
-from answerback.webhooks.guard import AddressGuard
-from answerback.webhooks.lookup import Requester
-from answerback.webhooks.sender import WebhookSender
+from answerback.webhooks.sending.guard import AddressGuard
+from answerback.webhooks.sending.lookup import Requester
+from answerback.webhooks.sending.sender import WebhookSender
 
 DEADLINE = 0.4
 NOW_MS = 1_750_000_000_000

@@ -3,10 +3,10 @@
 import pytest
 
 from answerback.testing.clock import FakeClock
-from answerback.webhooks import breaker
-from answerback.webhooks.breaker import CAP, CircuitBreakers
+from answerback.webhooks.limits import breaker
+from answerback.webhooks.limits.breaker import CAP, CircuitBreakers
 from answerback.webhooks.model import OriginKey, OriginRoom
-from answerback.webhooks.outcome import AttemptEnd
+from answerback.webhooks.sending.outcome import AttemptEnd
 
 HERE, THERE = OriginKey("tenant", "https://here.example:443"), OriginKey("tenant", "https://there.example:443")
 ANSWERED, BUSY, UNREACHED, CANCELLED = AttemptEnd.ANSWERED, AttemptEnd.BUSY, AttemptEnd.UNREACHED, AttemptEnd.CANCELLED

@@ -8,8 +8,8 @@ from sending import BODY, answering
 
 from answerback.testing import behaviours
 from answerback.testing.receiver import Receiver
-from answerback.webhooks.errors import SendError
-from answerback.webhooks.sender import WebhookSender
+from answerback.webhooks.sending.errors import SendError
+from answerback.webhooks.sending.sender import WebhookSender
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"

@@ -9,8 +9,8 @@ from answerback.kernel.instruments import Instruments
 from answerback.kernel.retry import RetrySchedule
 from answerback.testing.clock import FakeClock
 from answerback.webhooks.deliver import Deliverer
-from answerback.webhooks.secrets import SigningSecrets
-from answerback.webhooks.signer import Signer
+from answerback.webhooks.signing.secrets import SigningSecrets
+from answerback.webhooks.signing.signer import Signer
 from builders import TENANT, URL, Journal, Notifier, StubOrigins, StubSender, claim_deliveries, ended_job
 from databases import Database
 from stores import Stores

@@ -8,10 +8,10 @@ from collections.abc import Callable
 import pytest
 
 from answerback.testing.clock import FakeClock
-from answerback.webhooks.breaker import CircuitBreakers
-from answerback.webhooks.congestion_window import SLOW_ROUNDS
+from answerback.webhooks.limits.breaker import CircuitBreakers
+from answerback.webhooks.limits.congestion_window import SLOW_ROUNDS
 from answerback.webhooks.model import OriginKey
-from answerback.webhooks.outcome import AttemptEnd
+from answerback.webhooks.sending.outcome import AttemptEnd
 
 HERE = OriginKey("tenant", "https://here.example:443")
 

@@ -14,11 +14,11 @@ from answerback.kernel.retry import RetrySchedule
 from answerback.testing.clock import FakeClock
 from answerback.webhooks.deliver import Deliverer
 from answerback.webhooks.delivery_queue import DeliveryQueue
-from answerback.webhooks.errors import SendError
 from answerback.webhooks.model import DEADLINE_MS, DeliveryRecord, OriginRoom
-from answerback.webhooks.outcome import AttemptEnd, CallbackResponse
-from answerback.webhooks.secrets import SigningSecrets
-from answerback.webhooks.signer import Signer
+from answerback.webhooks.sending.errors import SendError
+from answerback.webhooks.sending.outcome import AttemptEnd, CallbackResponse
+from answerback.webhooks.signing.secrets import SigningSecrets
+from answerback.webhooks.signing.signer import Signer
 from builders import (
     TENANT,
     URL,

@@ -3,8 +3,8 @@
 import pytest
 
 from answerback.kernel.retry import DAY, RetrySchedule
-from answerback.webhooks.errors import NotSent, SendError
-from answerback.webhooks.outcome import (
+from answerback.webhooks.sending.errors import NotSent, SendError
+from answerback.webhooks.sending.outcome import (
     SHORTAGE_SECONDS,
     AttemptEnd,
     CallbackResponse,

@@ -5,7 +5,7 @@ from owing import COMPLETED, FAILED
 
 from answerback.kernel.errors import Conflict, NotFound
 from answerback.testing.clock import FakeClock
-from answerback.webhooks.endpoints import MAX_ENDPOINTS, Endpoint
+from answerback.webhooks.endpoints.operations import MAX_ENDPOINTS, Endpoint
 from builders import TENANT
 from databases import Database
 from stores import Stores

@@ -10,10 +10,10 @@ from answerback.testing.clock import FakeClock
 from answerback.testing.signatures import InvalidSignatureError, verify
 from answerback.webhooks.deliver import Deliverer
 from answerback.webhooks.delivery_queue import DeliveryQueue
-from answerback.webhooks.endpoints import Endpoint
-from answerback.webhooks.outcome import CallbackResponse
-from answerback.webhooks.secrets import SigningSecrets
-from answerback.webhooks.signer import Signer
+from answerback.webhooks.endpoints.operations import Endpoint
+from answerback.webhooks.sending.outcome import CallbackResponse
+from answerback.webhooks.signing.secrets import SigningSecrets
+from answerback.webhooks.signing.signer import Signer
 from builders import (
     TENANT,
     URL,

@@ -10,12 +10,12 @@ from hostile_urls import ANSWERS, FORBIDDEN, MALFORMED, PUBLIC
 
 from answerback.kernel.errors import CallbackRefused
 from answerback.testing.clock import FakeClock
-from answerback.webhooks import guard as guards
-from answerback.webhooks.addresses import ForbiddenAddressError
-from answerback.webhooks.errors import SendError
-from answerback.webhooks.guard import AddressGuard
-from answerback.webhooks.lookup import Requester
-from answerback.webhooks.sender import WebhookSender
+from answerback.webhooks.sending import guard as guards
+from answerback.webhooks.sending.addresses import ForbiddenAddressError
+from answerback.webhooks.sending.errors import SendError
+from answerback.webhooks.sending.guard import AddressGuard
+from answerback.webhooks.sending.lookup import Requester
+from answerback.webhooks.sending.sender import WebhookSender
 
 
 class Dns:

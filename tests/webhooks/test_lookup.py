@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 
 import pytest
 
-from answerback.webhooks import lookup as lookups
-from answerback.webhooks.errors import SendError
-from answerback.webhooks.guard import AddressGuard
-from answerback.webhooks.lookup import Requester, SystemLookup
-from answerback.webhooks.sender import WebhookSender
+from answerback.webhooks.sending import lookup as lookups
+from answerback.webhooks.sending.errors import SendError
+from answerback.webhooks.sending.guard import AddressGuard
+from answerback.webhooks.sending.lookup import Requester, SystemLookup
+from answerback.webhooks.sending.sender import WebhookSender
 
 THREADS = 5
 """Of which a tenant alone takes four at a factor of 4."""

@@ -5,7 +5,7 @@ import json
 import pytest
 from owing import COMPLETED, FAILED
 
-from answerback.webhooks.endpoints import Endpoint
+from answerback.webhooks.endpoints.operations import Endpoint
 from answerback.webhooks.model import ClaimedDelivery
 from answerback.webhooks.notify import envelope
 from builders import REPORT, TENANT, URL, accept, claim_deliveries, claim_delivery, claim_job, ended_job, failed, finish

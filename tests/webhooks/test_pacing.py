@@ -8,10 +8,10 @@ from typing import NamedTuple, Protocol
 import pytest
 
 from answerback.testing.clock import FakeClock
-from answerback.webhooks.breaker import CircuitBreakers
+from answerback.webhooks.limits.breaker import CircuitBreakers
+from answerback.webhooks.limits.pacing import FIRST, LONGEST, LONGEST_NAMED, SHRINKAGE
 from answerback.webhooks.model import OriginKey
-from answerback.webhooks.outcome import AttemptEnd
-from answerback.webhooks.pacing import FIRST, LONGEST, LONGEST_NAMED, SHRINKAGE
+from answerback.webhooks.sending.outcome import AttemptEnd
 
 HERE = OriginKey("tenant", "https://here.example:443")
 ANSWERED, BUSY = AttemptEnd.ANSWERED, AttemptEnd.BUSY

@@ -10,11 +10,11 @@ from owing import DEAD, owe
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.retry import STANDARD_WEBHOOKS_SCHEDULE, RetrySchedule
 from answerback.testing.clock import FakeClock
-from answerback.webhooks.breaker import CircuitBreakers
 from answerback.webhooks.deliver import Deliverer, Sender
 from answerback.webhooks.delivery_queue import DeliveryQueue
-from answerback.webhooks.errors import SendError
-from answerback.webhooks.outcome import CallbackResponse
+from answerback.webhooks.limits.breaker import CircuitBreakers
+from answerback.webhooks.sending.errors import SendError
+from answerback.webhooks.sending.outcome import CallbackResponse
 from builders import URL, Journal, Notifier, roomy
 from databases import Database
 from stores import Stores

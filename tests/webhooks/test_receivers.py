@@ -5,10 +5,10 @@ from owing import COMPLETED, claim, owe
 
 from answerback.queue.attempts import LOST, NOT_SENT, RELEASED, Report
 from answerback.testing.clock import FakeClock
-from answerback.webhooks import receivers
 from answerback.webhooks.bulk_resend import ResendFilter
 from answerback.webhooks.model import DeliveryState
-from answerback.webhooks.receivers import FailingPath, Receiver
+from answerback.webhooks.receivers import summary as receivers
+from answerback.webhooks.receivers.summary import FailingPath, Receiver
 from builders import TENANT
 from databases import Database
 from stores import Stores

@@ -5,7 +5,7 @@ import gzip
 
 import pytest
 
-from answerback.webhooks.response import MAX_BODY, BoundedBody
+from answerback.webhooks.sending.response import MAX_BODY, BoundedBody
 
 
 class TestBoundedBodies:

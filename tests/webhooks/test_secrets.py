@@ -11,9 +11,9 @@ from answerback.kernel import signature
 from answerback.kernel.errors import Conflict
 from answerback.testing.clock import FakeClock
 from answerback.testing.signatures import InvalidSignatureError, verify
-from answerback.webhooks import signer
-from answerback.webhooks.secrets import MAX_LIVE, SigningSecret, SigningSecrets
-from answerback.webhooks.signer import FRESH_SECONDS, Signer
+from answerback.webhooks.signing import signer
+from answerback.webhooks.signing.secrets import MAX_LIVE, SigningSecret, SigningSecrets
+from answerback.webhooks.signing.signer import FRESH_SECONDS, Signer
 from databases import Database, PostgresDatabase, SqliteDatabase
 from racing import blocked, held
 from stores import Stores

@@ -19,10 +19,10 @@ from answerback import __version__
 from answerback.kernel import signature
 from answerback.testing import behaviours
 from answerback.testing.receiver import Receiver
-from answerback.webhooks.errors import NotSent, SendError
-from answerback.webhooks.guard import AddressGuard
-from answerback.webhooks.lookup import Requester
-from answerback.webhooks.sender import WebhookSender
+from answerback.webhooks.sending.errors import NotSent, SendError
+from answerback.webhooks.sending.guard import AddressGuard
+from answerback.webhooks.sending.lookup import Requester
+from answerback.webhooks.sending.sender import WebhookSender
 from scarcity import without_descriptors
 
 

@@ -7,8 +7,8 @@ import pytest
 from sending import BODY, sending
 
 from answerback.testing.receiver import Receiver
-from answerback.webhooks.errors import SendError
-from answerback.webhooks.sender import WebhookSender
+from answerback.webhooks.sending.errors import SendError
+from answerback.webhooks.sending.sender import WebhookSender
 from certificates import self_signed
 
 

@@ -11,8 +11,8 @@ from answerback.kernel.instruments import Instruments
 from answerback.kernel.retry import RetrySchedule
 from answerback.testing.clock import FakeClock
 from answerback.webhooks.deliver import Deliverer
-from answerback.webhooks.secrets import SigningSecrets
-from answerback.webhooks.signer import Signer
+from answerback.webhooks.signing.secrets import SigningSecrets
+from answerback.webhooks.signing.signer import Signer
 from builders import LEASE, Journal, Notifier, StubOrigins, StubSender, owed_delivery
 from stores import Stores
 

@@ -10,7 +10,7 @@ from answerback.accounts.store import AccountStore
 from answerback.database.operation import Database
 from answerback.kernel.clock import Clock
 from answerback.settings import Settings
-from answerback.webhooks.secrets import SigningSecrets
+from answerback.webhooks.signing.secrets import SigningSecrets
 
 
 def make_authenticator(

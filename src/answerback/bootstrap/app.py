@@ -58,8 +58,10 @@ from answerback.responses.dispatch import Dispatcher
 from answerback.responses.stored.streams import StoredStreams
 from answerback.reviews import routes as reviews
 from answerback.reviews.llm_callbacks import LlmCallbacks
-from answerback.webhooks import endpoint_routes, receiver_routes, secret_routes
 from answerback.webhooks import routes as webhooks
+from answerback.webhooks.endpoints import routes as endpoint_routes
+from answerback.webhooks.receivers import routes as receiver_routes
+from answerback.webhooks.signing import routes as secret_routes
 
 DESCRIPTION = """POST a message and get 202 at once; the answer arrives on your callback URL, signed, in conversation
 order, and nothing that was accepted is ever lost."""

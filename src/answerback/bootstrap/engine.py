@@ -24,10 +24,10 @@ from answerback.queue.spread import Spread
 from answerback.queue.worker_pool import WorkerPool
 from answerback.settings import Settings
 from answerback.webhooks.birth import DeliveryBirths
-from answerback.webhooks.breaker import CircuitBreakers
 from answerback.webhooks.deliver import Deliverer, Origins
 from answerback.webhooks.delivery_queue import DeliveryQueue
-from answerback.webhooks.signer import Signer
+from answerback.webhooks.limits.breaker import CircuitBreakers
+from answerback.webhooks.signing.signer import Signer
 
 DAY_MS = 86_400_000
 

@@ -7,8 +7,8 @@ from answerback.bootstrap.stores import Stores
 from answerback.inbox.inbox import Inbox
 from answerback.inbox.tokens import InboxTokens
 from answerback.kernel.errors import NotFound
-from answerback.webhooks.endpoints import MAX_ENDPOINTS
-from answerback.webhooks.secrets import SigningSecrets
+from answerback.webhooks.endpoints.operations import MAX_ENDPOINTS
+from answerback.webhooks.signing.secrets import SigningSecrets
 
 
 def make_inbox(base_url: str, stores: Stores, secrets: SigningSecrets) -> Inbox:

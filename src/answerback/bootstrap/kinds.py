@@ -25,7 +25,7 @@ from answerback.reviews.kind import Reviewer, ReviewKind
 from answerback.reviews.push import PushProvider
 from answerback.reviews.tokens import CallbackTokens
 from answerback.settings import Settings
-from answerback.webhooks.guard import AddressGuard
+from answerback.webhooks.sending.guard import AddressGuard
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,8 +40,8 @@ from answerback.queue.notifier import Notifier, Topic
 from answerback.queue.notifiers.local import LocalNotifier
 from answerback.settings import Settings
 from answerback.siblings.link import Link
-from answerback.webhooks.every_receiver import EveryReceiver
-from answerback.webhooks.guard import AddressGuard
+from answerback.webhooks.receivers.every_receiver import EveryReceiver
+from answerback.webhooks.sending.guard import AddressGuard
 
 YOUNG_OBJECTS = 10_000
 """How many more objects than now make Python look for cycles among the new ones. With its own 700 that took 8 % of a

@@ -13,7 +13,7 @@ from answerback.jobs.events import JobEvents
 from answerback.overview.store import OverviewStore
 from answerback.responses.conversations.store import ConversationLog
 from answerback.responses.stored.store import ResponseStore
-from answerback.webhooks.endpoint_store import EndpointStore
+from answerback.webhooks.endpoints.store import EndpointStore
 from answerback.webhooks.store import DeliveryStore
 
 

@@ -14,14 +14,14 @@ from answerback.relay import bodies as relay
 from answerback.reviews import bodies as reviews
 from answerback.settings import Settings
 from answerback.webhooks.deliver import Sender
-from answerback.webhooks.endpoint_routes import Endpoints
-from answerback.webhooks.event_types import OPENAI_SAMPLES, EventTypes
-from answerback.webhooks.guard import AddressGuard
-from answerback.webhooks.receiver_routes import Receivers
-from answerback.webhooks.secrets import SigningSecrets
-from answerback.webhooks.sender import WebhookSender
-from answerback.webhooks.signer import Signer
-from answerback.webhooks.trial import Trial
+from answerback.webhooks.endpoints.event_types import OPENAI_SAMPLES, EventTypes
+from answerback.webhooks.endpoints.routes import Endpoints
+from answerback.webhooks.endpoints.trial import Trial
+from answerback.webhooks.receivers.routes import Receivers
+from answerback.webhooks.sending.guard import AddressGuard
+from answerback.webhooks.sending.sender import WebhookSender
+from answerback.webhooks.signing.secrets import SigningSecrets
+from answerback.webhooks.signing.signer import Signer
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from answerback.cli.stores import opened
 from answerback.kernel.errors import NotFound, StorageUnavailable
 from answerback.settings import Settings
 from answerback.testing.signatures import InvalidSignatureError, verify
-from answerback.webhooks.secrets import SigningSecrets
+from answerback.webhooks.signing.secrets import SigningSecrets
 
 
 class SecretUnknown(Exception):

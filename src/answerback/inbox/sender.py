@@ -3,8 +3,8 @@
 from answerback.inbox.inbox import Inbox
 from answerback.kernel.errors import StorageUnavailable
 from answerback.webhooks.deliver import Sender
-from answerback.webhooks.errors import SendError
-from answerback.webhooks.outcome import CallbackResponse
+from answerback.webhooks.sending.errors import SendError
+from answerback.webhooks.sending.outcome import CallbackResponse
 
 RECEIVED = '{"received": true}'
 

@@ -18,7 +18,7 @@ StorageUnavailable     the database cannot take a write now (locked, full, read-
 ResultsUnwritable      the directory of benchmarks takes no file now
 
 `kernel/provider_error.py` has the failure of an LLM's side. What one room alone raises and reads stands in that room:
-`webhooks/errors.py`, `reviews/files/errors.py`.
+`webhooks/sending/errors.py`, `reviews/files/errors.py`.
 
 The docstring of each code, and of each Refusal that has one, is its row in `docs/reference/errors.md` (`make docs`).
 """

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple, TypeAlias
 from answerback.database.dialect import Dialect
 from answerback.database.operation import Operation, Transaction
 from answerback.database.statement import Statement
-from answerback.webhooks.endpoints import ENDPOINT_DELETED
+from answerback.webhooks.endpoints.operations import ENDPOINT_DELETED
 from answerback.webhooks.model import DEADLINE_MS, DeliveryState
 from answerback.webhooks.resend import RESENDING
 

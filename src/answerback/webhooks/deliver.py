@@ -14,9 +14,9 @@ from answerback.kernel.shielded import until_cancelled
 from answerback.kernel.telemetry import CallbackEnd, SpanKind
 from answerback.queue.attempts import NOT_SENT, Report
 from answerback.queue.notifier import Notifier, Topic
-from answerback.webhooks.errors import SendError
 from answerback.webhooks.model import ClaimedDelivery, OriginKey, OriginRoom, Reported, path_of
-from answerback.webhooks.outcome import (
+from answerback.webhooks.sending.errors import SendError
+from answerback.webhooks.sending.outcome import (
     AttemptEnd,
     CallbackResponse,
     Dead,
@@ -26,7 +26,7 @@ from answerback.webhooks.outcome import (
     after_send,
     end_of,
 )
-from answerback.webhooks.signer import Signer
+from answerback.webhooks.signing.signer import Signer
 from answerback.webhooks.store import DeliveryStore
 
 Elapsed: TypeAlias = Callable[[], float]

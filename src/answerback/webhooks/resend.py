@@ -3,7 +3,7 @@
 from answerback.database.operation import Operation, Transaction
 from answerback.database.statement import Rows, Statement
 from answerback.kernel.errors import Conflict, NotFound
-from answerback.webhooks.endpoints import ENDPOINT_DELETED
+from answerback.webhooks.endpoints.operations import ENDPOINT_DELETED
 from answerback.webhooks.model import DEADLINE_MS, DeliveryRecord, DeliveryState
 from answerback.webhooks.rows import RECORD_COLUMNS, delivery_records
 

@@ -27,8 +27,8 @@ from answerback.queue.notifier import Notifier, Topic
 from answerback.webhooks.bodies import DeliveryBody
 from answerback.webhooks.bulk_resend import Resendable, ResendFilter
 from answerback.webhooks.model import DeliveryState
+from answerback.webhooks.sending.urls import MAX_URL_LENGTH
 from answerback.webhooks.store import DeliveryStore
-from answerback.webhooks.urls import MAX_URL_LENGTH
 
 DeliveryId = Annotated[str, Path(description="A delivery's id: the `webhook-id` of its callback.", examples=[DELIVERY])]
 

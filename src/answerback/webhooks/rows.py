@@ -7,8 +7,8 @@ from answerback.database.statement import Row, Statement
 from answerback.queue.attempts import attempts_of
 from answerback.queue.states import state_of
 from answerback.webhooks.model import DeliveryRecord, DeliveryState
-from answerback.webhooks.next_attempts import next_attempts
 from answerback.webhooks.order import head_of
+from answerback.webhooks.receivers.next_attempts import next_attempts
 
 # Whether it is erased by the body's length: a long body is not read for that.
 SHORT_COLUMNS = f"""

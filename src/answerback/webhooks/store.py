@@ -23,7 +23,7 @@ from answerback.webhooks.model import (
     Reported,
     Round,
 )
-from answerback.webhooks.receivers import Receiver, receivers
+from answerback.webhooks.receivers.summary import Receiver, receivers
 
 
 class DeliveryStore:

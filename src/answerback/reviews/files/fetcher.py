@@ -14,10 +14,10 @@ from answerback.reviews.files.errors import FileError
 from answerback.reviews.files.origins import OriginPace
 from answerback.reviews.files.reader import SHORTAGE, SHORTAGE_SECONDS
 from answerback.reviews.model import MAX_FILE_BYTES, File
-from answerback.webhooks.addresses import ForbiddenAddressError
-from answerback.webhooks.connections import GuardedClient, as_written, explain
-from answerback.webhooks.guard import AddressGuard
-from answerback.webhooks.lookup import Requester
+from answerback.webhooks.sending.addresses import ForbiddenAddressError
+from answerback.webhooks.sending.connections import GuardedClient, as_written, explain
+from answerback.webhooks.sending.guard import AddressGuard
+from answerback.webhooks.sending.lookup import Requester
 
 FETCH_SECONDS = 30.0
 MAX_REDIRECTS = 3

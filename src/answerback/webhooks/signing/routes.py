@@ -11,7 +11,7 @@ from answerback.http.caller import TenantOf
 from answerback.http.idempotent_routes import Idempotent
 from answerback.http.openapi_parts import IDEMPOTENCY_KEY, KEY_ERRORS, QUERY_ERRORS, conflict
 from answerback.http.responses import NO_STORE, Time, respond
-from answerback.webhooks.secrets import SigningSecret, SigningSecrets
+from answerback.webhooks.signing.secrets import SigningSecret, SigningSecrets
 
 
 class SigningSecretBody(BaseModel):

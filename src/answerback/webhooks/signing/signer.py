@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from answerback.kernel import signature
 from answerback.kernel.clock import Clock
-from answerback.webhooks.secrets import SigningSecrets
+from answerback.webhooks.signing.secrets import SigningSecrets
 
 FRESH_SECONDS = 5.0
 """How long secrets may sign after they were read: a rotation in another process is noticed within that time."""

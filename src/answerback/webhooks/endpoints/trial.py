@@ -8,10 +8,10 @@ from answerback.kernel.errors import InvalidField
 from answerback.kernel.ids import new_id
 from answerback.kernel.json import Json
 from answerback.webhooks.deliver import Sender
-from answerback.webhooks.endpoints import Endpoint
-from answerback.webhooks.errors import SendError
+from answerback.webhooks.endpoints.operations import Endpoint
 from answerback.webhooks.notify import envelope
-from answerback.webhooks.signer import Signer
+from answerback.webhooks.sending.errors import SendError
+from answerback.webhooks.signing.signer import Signer
 
 
 class Trial:

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from answerback.kernel.retry import RetrySchedule
-from answerback.webhooks.errors import NotSent, SendError
+from answerback.webhooks.sending.errors import NotSent, SendError
 
 SHORTAGE_SECONDS = 2.0
 """How long a callback waits, on average, for a descriptor."""

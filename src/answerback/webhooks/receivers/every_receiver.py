@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from answerback.kernel.shared import Shared
-from answerback.webhooks.receivers import MAX_RECEIVERS, Receiver
+from answerback.webhooks.receivers.summary import MAX_RECEIVERS, Receiver
 from answerback.webhooks.store import DeliveryStore
 
 FRESH_SECONDS = 2.0

@@ -14,9 +14,15 @@ from typing import Protocol, TypeAlias
 
 from answerback.kernel.errors import CallbackRefused
 from answerback.kernel.shares import SLOT_FACTOR
-from answerback.webhooks.addresses import LOOPBACK, AddressPolicy, ForbiddenAddressError, Network, OwnAddressError
-from answerback.webhooks.lookup import Requester, SystemLookup
-from answerback.webhooks.urls import Target, authority, is_localhost, is_metadata, target
+from answerback.webhooks.sending.addresses import (
+    LOOPBACK,
+    AddressPolicy,
+    ForbiddenAddressError,
+    Network,
+    OwnAddressError,
+)
+from answerback.webhooks.sending.lookup import Requester, SystemLookup
+from answerback.webhooks.sending.urls import Target, authority, is_localhost, is_metadata, target
 
 Resolve: TypeAlias = Callable[[str, Requester], Awaitable[Sequence[str]]]
 """Every address of a host name, looked up for somebody. Raises OSError for a name without one."""

@@ -17,7 +17,7 @@ from answerback.http.openai_errors import OPENAI_KEY_ERRORS, OpenAIRoute, openai
 from answerback.http.openapi_parts import IDEMPOTENCY_KEY, NOT_JSON
 from answerback.http.responses import NO_STORE, respond
 from answerback.kernel.errors import CallbackRefused
-from answerback.webhooks.endpoint_bodies import (
+from answerback.webhooks.endpoints.bodies import (
     ENDPOINT_ID,
     EndpointBody,
     EndpointChanges,
@@ -33,11 +33,11 @@ from answerback.webhooks.endpoint_bodies import (
     endpoint_list,
     endpoint_with_secret,
 )
-from answerback.webhooks.endpoint_store import EndpointStore
-from answerback.webhooks.event_types import EventTypes
-from answerback.webhooks.guard import AddressGuard
-from answerback.webhooks.secrets import SigningSecrets
-from answerback.webhooks.trial import Trial
+from answerback.webhooks.endpoints.event_types import EventTypes
+from answerback.webhooks.endpoints.store import EndpointStore
+from answerback.webhooks.endpoints.trial import Trial
+from answerback.webhooks.sending.guard import AddressGuard
+from answerback.webhooks.signing.secrets import SigningSecrets
 
 DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE = 20, 100
 

@@ -9,7 +9,7 @@ from answerback.database.statement import Row, Statement
 from answerback.kernel.errors import Conflict, NotFound
 from answerback.kernel.ids import new_id
 from answerback.webhooks.model import ENDPOINT, origin_of
-from answerback.webhooks.secrets import forget, make_first, rotate
+from answerback.webhooks.signing.secrets import forget, make_first, rotate
 
 BEFORE_ALL = "whf"
 """Sorts after every id of an endpoint, in whatever order a database sorts text."""

@@ -9,12 +9,12 @@ from answerback.http.client.response import Response
 from answerback.http.descriptors import is_shortage
 from answerback.kernel.errors import CallbackRefused
 from answerback.kernel.waits import clock_of, parse_retry_after, wait_in_answer
-from answerback.webhooks.connections import GuardedClient, as_written, explain
-from answerback.webhooks.errors import NotSent, SendError
-from answerback.webhooks.guard import AddressGuard
-from answerback.webhooks.lookup import Requester
-from answerback.webhooks.outcome import HTTP_BUSY, CallbackResponse
-from answerback.webhooks.response import BoundedBody
+from answerback.webhooks.sending.connections import GuardedClient, as_written, explain
+from answerback.webhooks.sending.errors import NotSent, SendError
+from answerback.webhooks.sending.guard import AddressGuard
+from answerback.webhooks.sending.lookup import Requester
+from answerback.webhooks.sending.outcome import HTTP_BUSY, CallbackResponse
+from answerback.webhooks.sending.response import BoundedBody
 
 SHORTAGE = "not sent: this machine had no descriptor, port or memory left for a connection"
 BODY_SECONDS = 2.0

@@ -14,9 +14,9 @@ from answerback.http.client.client import HttpClient, RequestHead
 from answerback.http.client.errors import PLAIN_HTTP
 from answerback.http.client.names import is_address
 from answerback.http.client.response import Response
-from answerback.webhooks.addresses import ForbiddenAddressError
-from answerback.webhooks.guard import AddressGuard
-from answerback.webhooks.lookup import Requester
+from answerback.webhooks.sending.addresses import ForbiddenAddressError
+from answerback.webhooks.sending.guard import AddressGuard
+from answerback.webhooks.sending.lookup import Requester
 
 BUFFER_BYTES = 16 * 1024
 FRAMING_BYTES = 1024

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from answerback.http.bodies import Body
 from answerback.http.fields import CallbackUrl, not_blank
-from answerback.webhooks.endpoints import Endpoint
+from answerback.webhooks.endpoints.operations import Endpoint
 
 ENDPOINT_ID = "whe_01a1fc8454427e0488ed70bfee41f52c"
 SHOWN = 4

@@ -18,12 +18,12 @@ from answerback.http.responses import Time, is_none, respond
 from answerback.kernel.errors import CallbackRefused
 from answerback.kernel.ids import EVERY_TENANT
 from answerback.kernel.json import Json
-from answerback.webhooks.every_receiver import EveryReceiver
-from answerback.webhooks.guard import AddressGuard
-from answerback.webhooks.receiver_rows import COUNTED, NEWEST
-from answerback.webhooks.receivers import MAX_FAILING, Receiver
+from answerback.webhooks.endpoints.trial import Trial
+from answerback.webhooks.receivers.every_receiver import EveryReceiver
+from answerback.webhooks.receivers.rows import COUNTED, NEWEST
+from answerback.webhooks.receivers.summary import MAX_FAILING, Receiver
+from answerback.webhooks.sending.guard import AddressGuard
 from answerback.webhooks.store import DeliveryStore
-from answerback.webhooks.trial import Trial
 
 
 class FailingPathBody(BaseModel):

@@ -12,9 +12,9 @@ from itertools import chain, takewhile
 from answerback.database.operation import Operation, Transaction
 from answerback.database.statement import Row
 from answerback.queue.attempts import SAYS_NOTHING, Attempt, attempts_of
-from answerback.webhooks.breaker import FAILURES_TO_OPEN, pause_after
+from answerback.webhooks.limits.breaker import FAILURES_TO_OPEN, pause_after
 from answerback.webhooks.model import DeliveryState, OriginKey
-from answerback.webhooks.receiver_rows import (
+from answerback.webhooks.receivers.rows import (
     DEAD,
     DELIVERED,
     DUE_FIRST,

@@ -13,8 +13,8 @@ from answerback.database.operation import Operation, Transaction
 from answerback.database.statement import Row, Rows
 from answerback.queue.attempts import Attempt, attempts_of
 from answerback.webhooks.model import DeliveryState, OriginKey, path_of
-from answerback.webhooks.next_attempts import in_order, next_attempt, probe_after
-from answerback.webhooks.receiver_rows import (
+from answerback.webhooks.receivers.next_attempts import in_order, next_attempt, probe_after
+from answerback.webhooks.receivers.rows import (
     DEAD,
     DELIVERED,
     HELD,

@@ -4,8 +4,8 @@ serve it now."""
 from collections.abc import Iterable, Sequence
 
 from answerback.database.operation import Database
-from answerback.webhooks import endpoints
-from answerback.webhooks.endpoints import Endpoint
+from answerback.webhooks.endpoints import operations as endpoints
+from answerback.webhooks.endpoints.operations import Endpoint
 
 
 class EndpointStore:

@@ -12,7 +12,7 @@ from answerback.database.operation import Operation
 from answerback.database.predicates import LISTED
 from answerback.database.sql import columns_of
 from answerback.database.statement import Row, Rows, Statement
-from answerback.webhooks.endpoints import ENDPOINT_DELETED
+from answerback.webhooks.endpoints.operations import ENDPOINT_DELETED
 from answerback.webhooks.model import OriginKey
 
 COUNTED = 100_000

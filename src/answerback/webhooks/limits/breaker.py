@@ -21,10 +21,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import assert_never
 
-from answerback.webhooks.congestion_window import CongestionWindow
+from answerback.webhooks.limits.congestion_window import CongestionWindow
+from answerback.webhooks.limits.pacing import Pacing
 from answerback.webhooks.model import OriginKey, OriginRoom
-from answerback.webhooks.outcome import AttemptEnd
-from answerback.webhooks.pacing import Pacing
+from answerback.webhooks.sending.outcome import AttemptEnd
 
 CAP = 64
 """How many attempts may be in flight at an origin at most."""

@@ -1,0 +1,1 @@
+"""Endpoints: where tenants receive the events that they subscribed to."""

@@ -1,0 +1,1 @@
+"""How much each origin is called at once, and how fast."""

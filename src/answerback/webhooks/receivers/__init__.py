@@ -1,0 +1,1 @@
+"""Receivers: how each origin answers, and what it is owed."""

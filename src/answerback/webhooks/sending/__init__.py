@@ -1,0 +1,1 @@
+"""Attempts over HTTP: which addresses may be called, how a connection is made, what a response means."""

@@ -1,0 +1,1 @@
+"""Secrets, and the signatures made with them."""
