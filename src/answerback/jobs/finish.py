@@ -114,7 +114,7 @@ def finish(
     if job.conversation_id is not None:
         yield LOCK_CONVERSATIONS(conversation_ids=[job.conversation_id])
     rows = yield FINISH(row_id=claim.id, epoch=claim.epoch, **_ending_values(tx, end, report))
-    return (yield from _settle(tx, kinds, job, end, offer)) if rows else None
+    return (yield from _consequences(tx, kinds, job, end, offer)) if rows else None
 
 
 def end_open(
@@ -125,7 +125,7 @@ def end_open(
     if job.conversation_id is not None:
         yield LOCK_CONVERSATIONS(conversation_ids=[job.conversation_id])
     rows = yield END_OPEN(row_id=job.id, **_ending_values(tx, end, Report(end.state)))
-    return (yield from _settle(tx, kinds, job, end, in_turn=in_turn)) if rows else None
+    return (yield from _consequences(tx, kinds, job, end, in_turn=in_turn)) if rows else None
 
 
 def end_overdue(tx: Transaction, kinds: Registry, job: Job[Any], end: End) -> Operation[Finished | None]:
@@ -133,7 +133,7 @@ def end_overdue(tx: Transaction, kinds: Registry, job: Job[Any], end: End) -> Op
     if not (yield from try_lock(job.conversation_id)):
         return None
     rows = yield END_OPEN(row_id=job.id, **_ending_values(tx, end, Report(end.state)))
-    return (yield from _settle(tx, kinds, job, end)) if rows else None
+    return (yield from _consequences(tx, kinds, job, end)) if rows else None
 
 
 def end_lost(
@@ -143,7 +143,7 @@ def end_lost(
     if not (yield from try_lock(job.conversation_id)):
         return None
     rows = yield END_LOST(row_id=job.id, epoch=epoch, now=tx.now, **_ending_values(tx, end, report))
-    return (yield from _settle(tx, kinds, job, end)) if rows else None
+    return (yield from _consequences(tx, kinds, job, end)) if rows else None
 
 
 def _ending_values(tx: Transaction, end: End, report: Report) -> dict[str, object]:
@@ -156,7 +156,7 @@ def _ending_values(tx: Transaction, end: End, report: Report) -> dict[str, objec
     }
 
 
-def _settle(
+def _consequences(
     tx: Transaction, kinds: Registry, job: Job[Any], end: End, offer: Offer | None = None, *, in_turn: bool = True
 ) -> Operation[Finished]:
     tx.opened[job.tenant_id] -= 1
