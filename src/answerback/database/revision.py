@@ -8,9 +8,8 @@ from answerback.database.dialect import Dialect
 MIGRATIONS = Path(__file__).parent / "migrations"
 FILES = ("2e01_second_edition.sql",)
 """In the order in which they are applied. What comes before the underscore is the revision that a file leads to."""
-REVISIONS = tuple(name.partition("_")[0] for name in FILES)
-HEAD = REVISIONS[-1]
-"""The revision that this version needs."""
+HEAD = "2e01"
+"""The revision that this version needs: that of the last file."""
 FIRST_EDITION = re.compile(r"000[1-6]")
 VERSION_TABLE = "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"
 """The table has the name that the first edition's had, so that each edition knows the other's databases."""
@@ -23,7 +22,7 @@ class MigrationError(Exception):
 def migrations_since(revision: str | None, dialect: Dialect) -> list[list[str]]:
     """The statements of each migration that a database of this revision lacks, None being an empty one. Each migration
     is to be one transaction. Raises MigrationError."""
-    revisions = [None, *REVISIONS]
+    revisions = [None, *(name.partition("_")[0] for name in FILES)]
     if revision is not None and FIRST_EDITION.fullmatch(revision):
         raise MigrationError(
             f"it was made by the first edition of answerback (schema {revision}), whose tables this one does not read: "
