@@ -112,6 +112,17 @@ async def test_a_sample_is_sent_signed_and_stored_nowhere(api: Api) -> None:
     assert "did not answer" in silent.raw.decode()
 
 
+async def test_no_sample_is_sent_and_no_secret_made_for_a_tenant_that_is_none(api: Api) -> None:
+    await api.service.stores.accounts.create_key("operator", hash_key("operator"), operator=True)
+    before = await api.service.webhooks.secrets.all_live()
+    async with Receiver() as receiver:
+        reply = await api("POST", "/v1/receivers/test?tenant=nobody", "operator", body={"url": receiver.url("/hook")})
+
+        assert (reply.status, reply.code) == (404, "not_found")
+        assert not receiver.callbacks
+    assert await api.service.webhooks.secrets.all_live() == before
+
+
 async def test_a_sample_goes_to_no_address_that_a_callback_may_not_go_to(api: Api) -> None:
     reply = await api("POST", "/v1/receivers/test", OWN, body={"url": "http://10.0.0.1/hook"})
 

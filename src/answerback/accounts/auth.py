@@ -123,6 +123,13 @@ class Authenticator:
         caller = await self.caller(request, asked)
         return caller.tenant_id if asked is None else asked
 
+    async def known_tenant_or_asked(self, request: Request, asked: str | None) -> str:
+        """As `tenant_or_asked`, for what would store something for a tenant that is none. Raises NotFound."""
+        tenant_id = await self.tenant_or_asked(request, asked)
+        if asked is not None:
+            await self._store.require_tenant(asked)
+        return tenant_id
+
     async def check(self, request: Request) -> None:
         """As `caller`, for requests that are not counted."""
         await self._identify(request)

@@ -84,6 +84,11 @@ def find_tenant(_: Transaction, given: str) -> Operation[str]:
     return str(found[0])
 
 
+def require_tenant(_: Transaction, tenant_id: str) -> Operation[None]:
+    if tenant_id != DEFAULT_TENANT and not (yield FIND_TENANT(given=tenant_id)):
+        raise NotFound(f"there is no tenant {tenant_id!r}")
+
+
 def list_keys(_: Transaction) -> Operation[list[ApiKey]]:
     return [_key(row) for row in (yield LIST_KEYS())]
 
@@ -173,6 +178,10 @@ class AccountStore:
         """The id of the tenant that has this id, or a key of this id or name. Raises NotFound; Conflict where several
         have such a key."""
         return await self._database.read.run(lambda tx: find_tenant(tx, given))
+
+    async def require_tenant(self, tenant_id: str) -> None:
+        """Raises NotFound unless there is a tenant of this id."""
+        await self._database.read.run(lambda tx: require_tenant(tx, tenant_id))
 
     async def list_keys(self) -> Sequence[ApiKey]:
         """All keys, the oldest first, revoked ones too."""

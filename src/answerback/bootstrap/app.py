@@ -239,7 +239,7 @@ def _routers_of_webhooks(service: Service, idempotent: Idempotent) -> tuple[APIR
     asked, polling = authenticator.tenant_or_asked, authenticator.polling_tenant_or_asked
     return (
         webhooks.router(service.stores.deliveries, service.notifier, log, asked, polling, idempotent),
-        receiver_routes.router(own.receivers, service.every_receiver, polling, asked),
+        receiver_routes.router(own.receivers, service.every_receiver, polling, authenticator.known_tenant_or_asked),
         endpoint_routes.router(own.endpoints, authenticator.tenant, authenticator.polling_tenant, idempotent),
         secret_routes.router(own.secrets, authenticator.tenant, idempotent),
     )

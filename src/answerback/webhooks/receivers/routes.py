@@ -13,7 +13,7 @@ from answerback.http.bodies import StrictBody, body_schema, read_body
 from answerback.http.caller import AskedTenant, AskedTenantOf, AskedTenantOrAll
 from answerback.http.fields import CallbackUrl
 from answerback.http.known_queries import KNOWN_QUERIES
-from answerback.http.openapi_parts import KEY_ERRORS, NOT_JSON, TENANT_ERRORS, errors
+from answerback.http.openapi_parts import KEY_ERRORS, NOT_JSON, TENANT_ERRORS, errors, not_found
 from answerback.http.responses import Time, is_none, respond
 from answerback.kernel.errors import CallbackRefused
 from answerback.kernel.ids import EVERY_TENANT
@@ -129,6 +129,7 @@ def router(
         response_model=ReceiverTested,
         responses=KEY_ERRORS
         | TENANT_ERRORS
+        | not_found("there is no tenant 'shop'", "There is no such `tenant`")
         | errors(_413="The body is too large", _415=NOT_JSON, _422="The URL may not be called, or did not answer"),
         openapi_extra={"requestBody": body_schema(TestedUrl, {"url": "https://example.com/callback"})},
     )
