@@ -11,6 +11,7 @@ import uvicorn
 
 from answerback.bootstrap.app import create_app
 from answerback.http.server.protocol import BoundedHttp
+from answerback.llm.reply import StreamedReply
 from answerback.testing.service import HOST
 from whole_api import whole_api
 
@@ -35,8 +36,15 @@ SENT = [
 
 
 @pytest.mark.usefixtures("uncollected")
-async def test_connections_leave_memory_when_they_close(path: Path) -> None:
-    alive: weakref.WeakSet[BoundedHttp] = weakref.WeakSet()
+async def test_connections_leave_memory_when_they_close(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    alive: weakref.WeakSet[Any] = weakref.WeakSet()
+    made = StreamedReply.when_over
+
+    def remembered(reply: StreamedReply, call: Any) -> None:
+        alive.add(reply)
+        made(reply, call)
+
+    monkeypatch.setattr(StreamedReply, "when_over", remembered)
     async with whole_api(path, mock_delay_seconds=0) as api:
         app = create_app(api.service)
 

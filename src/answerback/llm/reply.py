@@ -163,7 +163,9 @@ class StreamedReply:
         self._over = True
         self._first = None
         self._timer.cancel()
-        for call in self._on_end:
+        # They refer to the reply, which would wait for the garbage collector with them.
+        on_end, self._on_end = self._on_end, []
+        for call in on_end:
             call(error)
 
 
