@@ -86,6 +86,57 @@ async def test_is_no_answer(llm: FakeLLM, provider: OpenAICompatible, report: di
             assert raised.value.failure.code is code
 
 
+INSTEAD: list[tuple[dict[str, Json], ErrorCode]] = [
+    ({"message": "Unauthorized", "request_id": "x"}, ErrorCode.UPSTREAM_AUTH),
+    ({"message": "Request was rejected: TPM limit reached.", "data": None}, ErrorCode.UPSTREAM_RATE_LIMITED),
+    ({"status": "failure", "message": "Portkey Error: Invalid API Key. Error Code: 03"}, ErrorCode.UPSTREAM_AUTH),
+    ({"fault": {"faultstring": "Invalid ApiKey", "detail": {"errorcode": "x"}}}, ErrorCode.UPSTREAM_AUTH),
+    ({"Response": {"Error": {"Code": "RequestLimitExceeded", "Message": "…"}}}, ErrorCode.UPSTREAM_RATE_LIMITED),
+    ({"Error": {"Code": "AuthFailure.SignatureFailure", "Message": "…"}}, ErrorCode.UPSTREAM_AUTH),
+    ({"status": {"code": "42901", "message": "Too many requests - rate exceeded"}}, ErrorCode.UPSTREAM_RATE_LIMITED),
+    ({"statusCode": 403, "message": "Forbidden"}, ErrorCode.UPSTREAM_AUTH),
+]
+
+
+@pytest.mark.parametrize(("report", "code"), INSTEAD, ids=str)
+async def test_is_an_error_in_place_of_an_answer_in_any_envelope(
+    llm: FakeLLM, provider: OpenAICompatible, report: dict[str, Json], code: ErrorCode
+) -> None:
+    for request, answer in (
+        (WHOLE, replies.raw(json.dumps(report).encode())),
+        (STREAMED, replies.raw(json.dumps(report).encode())),
+        (STREAMED, sse(piece("Hel"), report)),
+    ):
+        llm.then(answer)
+        with pytest.raises(ProviderError) as raised:
+            await (read if request.stream else ask)(provider, request)
+
+        assert raised.value.failure.code is code
+
+
+@pytest.mark.parametrize("said", ["completed", {"id": "x", "message": {"role": "assistant"}}, {"data": {"step": 1}}])
+async def test_is_no_error_where_a_gateway_only_says_how_far_it_is(
+    llm: FakeLLM, provider: OpenAICompatible, said: Json
+) -> None:
+    event = said if isinstance(said, dict) else {"id": "x", "message": said}
+    llm.then(sse(event, piece("Hello"), event, piece(finish="stop"), event))
+
+    assert "".join(chunk.text for chunk in await read(provider, STREAMED)) == "Hello"
+
+
+@pytest.mark.parametrize("field", ["description", "title", "userMessage", "info"])
+async def test_a_reason_is_passed_on_whatever_its_field_is_called(
+    llm: FakeLLM, provider: OpenAICompatible, field: str
+) -> None:
+    body = {"tpe": "fail", "errors": [{field: "The image is no PNG", "key": "fail.image", "id": "4711"}]}
+    llm.then(replies.status(400, body))
+
+    with pytest.raises(ProviderError) as raised:
+        await ask(provider, WHOLE)
+
+    assert raised.value.failure.message == "The image is no PNG"
+
+
 @pytest.mark.parametrize("report", NO_REPORTS, ids=str)
 async def test_is_an_answer_where_it_says_that_nothing_is_wrong(
     llm: FakeLLM, provider: OpenAICompatible, report: dict[str, Json]

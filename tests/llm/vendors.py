@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from plain_vendors import PLAIN
+
 from answerback.llm.errors.meaning import Meaning
 
 
@@ -596,4 +598,5 @@ EXAMPLES = [
     Example("a redirect", 301, b"", M.WRONG_PATH),
     Example("nginx", 400, NGINX_TLS, M.WRONG_PATH),
     Example("go", 400, b"Client sent an HTTP request to an HTTPS server.\n", M.WRONG_PATH),
+    *(Example(*each) for each in PLAIN),
 ]

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
 
 from answerback.kernel.json import Json
@@ -33,11 +33,18 @@ _ASKED_SECONDS = re.compile(
 )
 """Without a unit it is as in the header."""
 _ASKED_CHINESE = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,3})?) ?(毫秒|秒|分|小?时)钟?[之以]?后")
+_MOMENT = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})(?:[T ]| at )([0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,9})?)?)"
+    r"(?: ?(Z|UTC|GMT|[+-][0-9]{2}:?[0-9]{2}\b))?"
+)
+_CHINESE_MOMENT = re.compile(
+    rf"(?:{_MOMENT.pattern}) ?[之以]?[后前]?(?:自动)?(?:重置|恢复|刷新|解除|重试|再试)", re.IGNORECASE
+)
 _CHINESE = {"毫秒": 0.001, "秒": 1.0, "分": 60.0, "时": 3_600.0, "小时": 3_600.0}
 _SPAN = re.compile(r"(?:([0-9]{1,3})\.)?([0-9]{1,2}):([0-9]{2}):([0-9]{2})")
-_MOMENT = re.compile(
-    r"([0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?) ?(Z|UTC|GMT|[+-][0-9]{2}:[0-9]{2})"
-)
+_CHINA = timezone(timedelta(hours=8))
+_LATE_MS = 600_000
+"""How far in the past a moment without a zone may lie and still be the one that was meant."""
 
 FIELDS = frozenset(
     {"retry_after", "retryafter", "retry_after_seconds", "retryafterseconds", "retrydelay", "retry_delay"}
@@ -69,10 +76,10 @@ def parse_retry_after(value: str | None, now_ms: int) -> float | None:
     if (seconds := duration(value)) is not None:
         return min(seconds, LONGEST_WAIT)
     try:
-        moment = _moment(found) if (found := _MOMENT.fullmatch(value)) else parsedate_to_datetime(value)
+        found = _MOMENT.fullmatch(value)
+        wait = _until(parsedate_to_datetime(value), now_ms) if found is None else _until_moment(found, now_ms)
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
-    wait = _until(moment, now_ms)
     return None if wait is None else min(wait, LONGEST_WAIT)
 
 
@@ -139,7 +146,7 @@ def wait_until(moment: str, now_ms: int) -> float | None:
 
 def wait_in_text(text: str, now_ms: int) -> float | None:
     """Seconds that a sentence asks for: "Please try again in 7.66s", "wait 60 seconds before retrying", "will reset
-    after 8h44m7s", "resets at 2026-01-01T00:00:00Z", "30 秒后重试"."""
+    after 8h44m7s", "resets at 2026-01-01T00:00:00Z", "30 秒后重试", "将在 2026-01-01 08:00:00 重置"."""
     for asked in _ASKED.finditer(text):
         rest = text[asked.end(1) : asked.end(1) + 60]
         if (moment := _MOMENT.match(rest)) is not None:
@@ -151,6 +158,8 @@ def wait_in_text(text: str, now_ms: int) -> float | None:
         return sane(float(asked_seconds[1]))
     if (chinese := _ASKED_CHINESE.search(text)) is not None:
         return sane(float(chinese[1]) * _CHINESE[chinese[2]])
+    if (moment := _CHINESE_MOMENT.search(text)) is not None:
+        return _until_in_text(moment, now_ms)
     return None
 
 
@@ -195,16 +204,23 @@ def _of_number(number: float, now_ms: int) -> float | None:
     return min(number, LONGEST_WAIT)
 
 
-def _moment(found: re.Match[str]) -> datetime:
-    """Raises ValueError for a date that does not exist."""
-    zone = "Z" if found[2] in ("UTC", "GMT") else found[2]
-    return datetime.fromisoformat(found[1] + zone)
+def _until_moment(found: re.Match[str], now_ms: int) -> float | None:
+    """Without a zone it is China's or, where that one has passed, UTC: those who write so (Zhipu) are in China, and to
+    ask hours too early costs one call. Raises ValueError for a date that does not exist."""
+    zone = "Z" if found[3] in ("UTC", "GMT") else found[3] or ""
+    moment = datetime.fromisoformat(f"{found[1]}T{found[2]}{zone}")
+    if moment.tzinfo is not None:
+        return _until(moment, now_ms)
+    in_china = moment.replace(tzinfo=_CHINA)
+    just_passed = 0 <= now_ms - in_china.timestamp() * 1000 <= _LATE_MS
+    wait = 0.0 if just_passed else _until(in_china, now_ms)
+    return _until(moment, now_ms) if wait is None else wait
 
 
 def _until_in_text(found: re.Match[str], now_ms: int) -> float | None:
     try:
-        return _until(_moment(found), now_ms)
-    except ValueError:
+        return _until_moment(found, now_ms)
+    except (ValueError, OverflowError):
         return None
 
 

@@ -7,7 +7,8 @@ look like one.
 
 from answerback.kernel.provider_error import Concerns
 from answerback.llm.errors.meaning import NO_STATUS, RETRY_AFTER, Meaning, Row, row
-from answerback.llm.errors.sentences import MODEL_DENIED, NO_MONEY, NOBODY_ALLOWED, NOT_HERE, QUOTA
+from answerback.llm.errors.plain_dialects import CREDIT_CODES
+from answerback.llm.errors.sentences import BANNED, MODEL_DENIED, NO_MONEY, NOBODY_ALLOWED, NOT_HERE, QUOTA
 
 NO_ACCESS = "the provider's account has no access to this model"
 NO_PROVIDER_ALLOWED = "the settings of the provider's account allow none of those who serve this model"
@@ -47,7 +48,7 @@ ACCOUNT: tuple[Row, ...] = (
     row(
         Meaning.AUTH,
         "SiliconFlow (403), error codes: 30003; Zhipu and Z.ai, error codes: 1220 (403), 1311 (429)",
-        statuses=(403, 429),
+        statuses=(NO_STATUS, 403, 429),
         words="30003 1220 1311",
         ours=NO_ACCESS,
         concerns=Concerns.MODEL,
@@ -123,11 +124,30 @@ ACCOUNT: tuple[Row, ...] = (
         "exceeded_current_quota_error budget_exceeded exceeded_budget budgetexceedederror insufficient_balance "
         "insufficient_credits insufficient_user_quota payment_required arrearage not_enough_balance "
         "accessdenied.unpurchased prepaidbilloverdue postpaidbilloverdue commoditynotpurchased accountoverdueerror "
-        "billing_disabled account_deactivated resourceinsufficient.chargeresourceexhaust "
+        "billing_disabled resourceinsufficient.chargeresourceexhaust "
         "failedoperation.resourcepackexhausted failedoperation.freeresourcepackexhausted "
         "failedoperation.servicestopunpaid token_quota_reached pre_consume_token_quota_failed limit_source "
         "servicequotaexceededexception customer_verification_required "
         "personal-team-blocked:spending-limit spend_limit_exceeded blocked_api_access",
+    ),
+    row(
+        Meaning.CREDIT,
+        "Tencent Hunyuan (ServiceStopArrears), Volcengine (InvalidSubscription), Kimi's plans, in various statuses",
+        words="failedoperation.servicestoparrears failedoperation.servicestop invalidsubscription",
+    ),
+    row(
+        Meaning.CREDIT,
+        "Kimi For Coding (403): the plan's limit for this billing cycle",
+        statuses=(NO_STATUS, 403),
+        says=r"usage limit for this billing cycle",
+    ),
+    row(
+        Meaning.CREDIT,
+        "Anthropic (429): a request longer than the plan pays for",
+        statuses=(NO_STATUS, 429),
+        says=r"^extra usage is required",
+        ours="the upstream account's plan does not pay for requests of this length",
+        concerns=Concerns.REQUEST,
     ),
     row(
         Meaning.CREDIT,
@@ -152,6 +172,7 @@ ACCOUNT: tuple[Row, ...] = (
         "Gemini, rate limits: RESOURCE_EXHAUSTED of a minute or a day, in OpenAI's words for an empty account",
         statuses=(429,),
         words="resource_exhausted",
+        says=QUOTA,
     ),
     row(
         Meaning.LIMITED,
@@ -194,6 +215,7 @@ ACCOUNT: tuple[Row, ...] = (
         r"|organization has exceeded its spend limit)",
     ),
     row(Meaning.CREDIT, "Portkey (412, a key's usage limit)", statuses=(412,), says="usage limit exceeded"),
+    *CREDIT_CODES,
     # It may not from here.
     row(
         Meaning.AUTH,
@@ -227,7 +249,9 @@ ACCOUNT: tuple[Row, ...] = (
         "invalid_authentication invalid_authentication_error api_key_invalid unauthenticated unauthorized auth_error "
         "permission_denied permission_error permission_denied_error invalidapikey accessdenied accessdeniedexception "
         "unrecognizedclientexception expiredtokenexception invalidsignatureexception "
-        "service_disabled consumer_suspended account_suspended api_key_expired organization_restricted",
+        "service_disabled consumer_suspended account_suspended api_key_expired organization_restricted "
+        "account_deactivated access_terminated access_terminated_error notauthorizedornotfound "
+        "failedoperation.servicenotactivated failedoperation.userunautherror authfailure",
     ),
     row(
         Meaning.AUTH,
@@ -255,7 +279,14 @@ ACCOUNT: tuple[Row, ...] = (
     row(
         Meaning.AUTH,
         "Zhipu, error codes: accounts that do not exist or are locked",
-        statuses=(429,),
+        statuses=(NO_STATUS, 429),
         words="1110 1111 1112",
+    ),
+    row(
+        Meaning.AUTH,
+        "OpenAI (429, terminated access), and others that close accounts: sentences",
+        statuses=(403, 412, 429),
+        says=BANNED,
+        ours="the upstream has closed, locked or banned the provider's account",
     ),
 )

@@ -11,7 +11,8 @@ from answerback.kernel.provider_error import Concerns
 from answerback.llm.errors.account_dialects import ACCOUNT, FIREWALL
 from answerback.llm.errors.error_bodies import HTTPS_WANTED, ErrorBody
 from answerback.llm.errors.filter_dialects import FILTERS
-from answerback.llm.errors.meaning import NO_STATUS, RETRY_AFTER, Meaning, Row, row
+from answerback.llm.errors.meaning import NO_STATUS, RETRY_AFTER, Meaning, Row, in_parts, plain, row
+from answerback.llm.errors.plain_dialects import PLAIN
 from answerback.llm.errors.sentences import (
     CONTEXT,
     NO_MEMORY,
@@ -55,14 +56,15 @@ TABLE: tuple[Row, ...] = (
     ),
     row(
         Meaning.LIMITED,
-        "Azure API Management, quota-by-key: 403 with the time when the quota is replenished",
+        "Azure API Management, quota-by-key and llm-token-limit: 403 with the time when the quota is replenished",
         statuses=(403,),
-        says=r"out of call volume quota",
+        says=r"out of call volume quota|\b(?:quota|limit) (?:is |has been )?exceeded",
+        asks_wait=True,
     ),
     row(
         Meaning.TOO_LARGE,
         "Groq (413) and OpenAI (429), rate_limit_exceeded: one request beyond the limit a minute",
-        statuses=(413, 429),
+        statuses=(NO_STATUS, 413, 429),
         says=r"request too large for\b",
     ),
     # Ahead of all other sentences: these quote the request, which may hold any of them.
@@ -81,7 +83,7 @@ TABLE: tuple[Row, ...] = (
         words="context_length_exceeded exceed_context_size_error contextwindowexceedederror tokens_limit_reached "
         "context_window_exceeded prompt_too_long",
     ),
-    row(Meaning.CONTEXT, "Zhipu, error codes: 1261", statuses=(400,), words="1261"),
+    row(Meaning.CONTEXT, "Zhipu: 1261; Spark: 10907", statuses=(NO_STATUS, 400), words="1261 10907"),
     row(
         Meaning.CONTEXT,
         "vLLM, Anthropic, Gemini, Bedrock, Mistral, Fireworks, Together (422), Cohere, DashScope, TGI, OpenRouter",
@@ -118,9 +120,9 @@ TABLE: tuple[Row, ...] = (
     ),
     row(
         Meaning.MODEL,
-        "New API (503 model_not_found: no channel has the model), Xinference, TabbyAPI",
+        "New API (503 model_not_found: no channel has the model; 500 model_price_error), Xinference, TabbyAPI",
         statuses=(500, 503),
-        words="model_not_found",
+        words="model_not_found model_price_error",
     ),
     row(Meaning.MODEL, "The same in their sentences", statuses=(500, 503), says=NOT_LOADED),
     row(
@@ -132,7 +134,7 @@ TABLE: tuple[Row, ...] = (
     row(
         Meaning.MODEL,
         "Zhipu 1211, SiliconFlow 20012, Cloudflare 5007, Mistral 1500: numbers of unknown models",
-        statuses=(400, 404),
+        statuses=(NO_STATUS, 400, 404),
         words="1211 20012 5007 1500",
     ),
     row(
@@ -165,12 +167,16 @@ TABLE: tuple[Row, ...] = (
     ),
     row(
         Meaning.LIMITED,
-        "MiniMax: 1002, 1039, 1041, 2045, 2056; Spark: 11201, 11202, 11203",
+        "MiniMax: 1002, 1039, 1041, 2045, 2056; Spark: 11201, 11202, 11203; Zhipu: 1302, 1303, 1304, 1308, 1310, 1313",
         statuses=(NO_STATUS,),
-        words="1002 1039 1041 2045 2056 11201 11202 11203",
+        words="1002 1039 1041 2045 2056 11201 11202 11203 1302 1303 1304 1308 1310 1313",
     ),
-    row(Meaning.CONTEXT, "Spark, error codes: 10907", statuses=(NO_STATUS,), words="10907"),
-    row(Meaning.REFUSED, "MiniMax, error codes: 1042, 2013", statuses=(NO_STATUS,), words="1042 2013"),
+    row(
+        Meaning.REFUSED,
+        "MiniMax, error codes: 1042, 2013; Zhipu, error codes: 1210 to 1215",
+        statuses=(NO_STATUS,),
+        words="1042 2013 1210 1212 1213 1214 1215",
+    ),
     row(
         Meaning.CAPACITY,
         "Anthropic (overloaded_error), Groq (498 capacity_exceeded), Mistral (3505), Google (UNAVAILABLE), Bedrock, "
@@ -180,7 +186,8 @@ TABLE: tuple[Row, ...] = (
         "model_overloaded "
         "server_overloaded serveroverloaded unavailable unavailable_error service_unavailable serviceunavailable "
         "serviceunavailableexception serviceunavailableerror modelnotreadyexception model_capacity_exhausted "
-        "service_tier_capacity_exceeded slow_down insufficient_system_resource modelservingerror 3040 3505 1305 50505",
+        "service_tier_capacity_exceeded slow_down insufficient_system_resource modelservingerror model_pending_deploy "
+        "3040 3505 1305 1312 50505",
     ),
     row(
         Meaning.CAPACITY,
@@ -203,7 +210,7 @@ TABLE: tuple[Row, ...] = (
         statuses=(NO_STATUS, 400, 404, 405, 421, 500),
         says=NOWHERE,
     ),
-    row(Meaning.WRONG_PATH, "RFC 9110, section 15.4: redirects", statuses=range(300, 400)),
+    row(Meaning.WRONG_PATH, "RFC 9110, sections 15.4 (redirects) and 15.5.20", statuses=(*range(300, 400), 421)),
     row(
         Meaning.MODEL,
         "LiteLLM (NotFoundError): exceptions by name",
@@ -212,9 +219,9 @@ TABLE: tuple[Row, ...] = (
     ),
     row(
         Meaning.FAILED,
-        "LiteLLM (Timeout, InternalServerError, APIConnectionError), in statuses of the caller's",
+        "LiteLLM (Timeout, InternalServerError, APIConnectionError, no database), in statuses of the caller's",
         statuses=(NO_STATUS, 400),
-        words="timeout internalservererror apiconnectionerror badgatewayerror",
+        words="timeout internalservererror apiconnectionerror badgatewayerror no_db_connection",
     ),
     row(
         Meaning.REFUSED,
@@ -229,6 +236,7 @@ TABLE: tuple[Row, ...] = (
         words="invalid_request_error bad_request_error badrequest bad_request invalid_argument invalid_parameter_error "
         "invalidparameter validation_error validationexception unsupported_parameter unsupported_value",
     ),
+    *PLAIN,
     # What the status alone says.
     row(Meaning.AUTH, "RFC 9110, sections 15.5.2 and 15.5.8", statuses=(401, 407)),
     row(
@@ -278,8 +286,8 @@ def classify(status: int, body: ErrorBody, *, asks_wait: bool, retry_after: bool
     passed_on = _PASSED_ON & (body.words if status in _REFUSALS else body.words | body.wrapped)
     if status in _GATEWAY and len(passed_on) == 1:
         status = int(next(iter(passed_on)))
-    words = body.words if status in _REFUSALS else body.words | body.wrapped
-    words |= {RETRY_AFTER} if retry_after else frozenset()
+    found = body.words if status in _REFUSALS else body.words | body.wrapped
+    words = in_parts(found) | ({plain(RETRY_AFTER)} if retry_after else frozenset())
     text = _QUOTED.sub("''", body.message[:LONGEST_SENTENCE])
     for each in TABLE:
         if each.fits(status, words, text, asks_wait=asks_wait):

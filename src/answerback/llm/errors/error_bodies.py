@@ -20,12 +20,14 @@ MOST_VALUES, MOST_DEPTH, MOST_TEXTS, LONGEST = 500, 8, 6, 4_000
 
 _TEXTS = frozenset(
     {"message", "msg", "error", "errors", "detail", "details", "error_msg", "error_message", "status_msg", "errmsg"}
-    | {"errormessage", "error_description", "raw", "reason_message"}
+    | {"errormessage", "error_description", "raw", "reason_message", "faultstring"}
 )
 _WORDS = frozenset(
     {"code", "type", "reason", "status", "error", "error_type", "error_code", "errorcode", "status_code", "statuscode"}
     | {"__type", "error_class", "quotaid"}
 )
+_SENTENCE = re.compile(r"\S+ \S+ ?\S*|.*[^\x00-\x7f]{4}", re.DOTALL)
+"""What is no name, number or address: the field of a sentence whose name nobody expects (`description`, `title`)."""
 _ECHOES = frozenset({"input", "inputs", "ctx", "request", "body", "prompt", "messages", "choices"})
 """Fields that repeat the request: what they say is the caller's, not the upstream's."""
 
@@ -34,6 +36,9 @@ _MARKS = frozenset({"flagged_input", "content_filter_result", "limit_source"})
 
 _WORD = re.compile(r"[\w.:/ -]{1,128}")
 _WRAPPED = re.compile(r"^(?:[\w.]+(?:Error|Exception)\b|Error code: [0-9]{3}\b)")
+_BOTO = re.compile(r"an error occurred \((\w{1,64})\) when calling the ", re.IGNORECASE)
+_GRPC = re.compile(r"rpc error: code = (\w{1,64}) desc = ", re.IGNORECASE)
+"""How AWS' SDK for Python and gRPC's for Go begin the sentence of an error."""
 _WRAPPED_WORD = re.compile(r"""['"](?:code|type|status|reason)['"]\s*:\s*['"]([\w.-]{1,64})['"]""")
 _WRAPPED_STATUS = re.compile(r"\b(?:error code:|status code:?) ([45][0-9]{2})\b(?! ?[0-9])", re.IGNORECASE)
 _AWS_NAME = re.compile(r"(?:[\w.]+#)?([A-Za-z]\w{0,127})(?::.*)?")
@@ -59,7 +64,8 @@ class ErrorBody:
     """What an error says. `words` are its codes, types, reasons and status names, in lower case, `wrapped` those that
     stand in a gateway's sentence around another error, with its status; `code` is the first that is no mere number, as
     it was written; `wait` is in seconds, `moment` the one to wait for. `is_page`: it is a web page. `headers` are those
-    of the response that the error reports (OpenRouter's `metadata.headers`), in lower case."""
+    of the response that the error reports (OpenRouter's `metadata.headers`), in lower case. `otherwise`: what fields of
+    other names say."""
 
     words: frozenset[str] = frozenset()
     wrapped: frozenset[str] = frozenset()
@@ -70,6 +76,11 @@ class ErrorBody:
     moment: str | None = None
     is_page: bool = False
     headers: Mapping[str, str] = field(default_factory=dict)
+    otherwise: str = ""
+
+    def explained(self) -> "ErrorBody":
+        """What is known to be an error, with whatever sentence stands for its message."""
+        return self if self.message else replace(self, message=self.otherwise)
 
 
 def read_error(error: Json, raw: bytes = b"") -> ErrorBody:
@@ -94,6 +105,7 @@ class _Reader:
         self._words: set[str] = set()
         self._wrapped: set[str] = set()
         self._texts: list[str] = []
+        self._others: list[str] = []
         self._code: str | None = None
         self._param: str | None = None
         self._wait: float | None = None
@@ -148,6 +160,8 @@ class _Reader:
             if name in ("code", "__type") and not text.isdigit():
                 self._code = self._code or text
         if name not in _TEXTS or not text:
+            if len(self._others) < MOST_TEXTS and _SENTENCE.match(text[:LONGEST]):
+                self._others.append(text[:LONGEST])
             return
         inner = _decoded(text)
         if inner is not None:
@@ -158,6 +172,8 @@ class _Reader:
     def _add_text(self, text: str) -> None:
         if names := _LITELLM.match(text):
             self._words.update(name.lower() for name in _LITELLM_NAME.findall(names[0]))
+        if (named := _BOTO.match(text) or _GRPC.match(text)) is not None:
+            self._words.add(named[1].lower())
         if _WRAPPED.match(text):
             self._wrapped.update(word.lower() for word in _WRAPPED_WORD.findall(text))
         self._wrapped.update(_WRAPPED_STATUS.findall(text[:LONGEST]))
@@ -174,6 +190,7 @@ class _Reader:
             self._wait,
             self._moment,
             headers=self._headers,
+            otherwise="; ".join(self._others)[:LONGEST],
         )
 
 

@@ -19,7 +19,7 @@ from answerback.llm.answers.odd_json import decode
 from answerback.llm.errors.dialects import LONGEST_SENTENCE, WORDS, classify
 from answerback.llm.errors.error_bodies import ErrorBody, named_in_headers, read_error
 from answerback.llm.errors.in_answers import STATUS_NUMBER, error_in
-from answerback.llm.errors.meaning import NO_STATUS, Meaning, Row
+from answerback.llm.errors.meaning import NO_STATUS, Meaning, Row, plain
 from answerback.llm.errors.rate_headers import reset, resets_of_kinds
 from answerback.llm.errors.sentences import OF_DAYS
 from answerback.llm.transport import OpenResponse
@@ -85,7 +85,7 @@ def error_in_body(error: Json, now: int, headers: Mapping[str, str] | None = Non
 
 
 def _status_in(error: Json) -> int:
-    for name in ("code", "status", "status_code"):
+    for name in ("code", "status", "status_code", "statusCode", "http_code", "http_status"):
         value = error.get(name) if isinstance(error, dict) else None
         if isinstance(value, int | str) and not isinstance(value, bool) and STATUS_NUMBER.fullmatch(str(value)[:4]):
             return int(value)
@@ -93,7 +93,7 @@ def _status_in(error: Json) -> int:
 
 
 def _failure(status: int, headers: Mapping[str, str], body: ErrorBody, now: int) -> ProviderError:
-    body = named_in_headers(body, headers)
+    body = named_in_headers(body.explained(), headers)
     wait = _wait(status, headers, body, now)
     said = _said(body, now)
     decided = classify(status, body, asks_wait=said is not None, retry_after=wait is not None)
@@ -199,7 +199,7 @@ def _shown_status(meaning: Meaning, status: int) -> int:
 
 def _known(body: ErrorBody) -> str | None:
     """The upstream's code, if everybody may see it."""
-    return body.code if body.code is not None and body.code.lower() in WORDS else None
+    return body.code if body.code is not None and plain(body.code) in WORDS else None
 
 
 def _header(name: str, headers: Mapping[str, str], body: ErrorBody) -> str | None:

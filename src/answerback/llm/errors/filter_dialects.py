@@ -16,7 +16,7 @@ FILTERS: tuple[Row, ...] = (
         "outputtextriskdetection inputimageriskdetection outputimageriskdetection censorship_blocked "
         "prohibited_content content_blocked guardrail_intervened moderation sensitive_words_detected",
     ),
-    row(Meaning.FILTERED, "Zhipu, error codes: 1301", statuses=(400,), words="1301"),
+    row(Meaning.FILTERED, "Zhipu, error codes: 1301", statuses=(NO_STATUS, 400), words="1301"),
     row(
         Meaning.FILTERED,
         "MiniMax, error codes: 1026, 1027; Spark, error codes: 10013, 10014, 10019",

@@ -20,7 +20,13 @@ LONGEST_STATE = 20
 _SENTENCES = ("detail", "errorMessage", "error_message", "error_msg", "errmsg", "error_description")
 """Fields of errors alone, on the top of a document."""
 
-_BROKEN_STATES = ("error", "failed")
+_BROKEN_STATES = ("error", "failed", "failure")
+
+_ENVELOPES = ("fault", "response", "result", "data", "status", "body")
+"""Fields that hold an error in place of an answer: Apigee's `fault`, Tencent Cloud's `Response`, Clova's `status`."""
+
+_NO_ANSWER = frozenset({"message", "msg", "id", "request_id", "requestid", "timestamp", "trace_id", "data", "result"})
+"""Fields that hold no answer beside a message, where they hold anything."""
 
 BESIDE_CHOICES = frozenset({"x_groq", "base_resp", "errors", "error_code", "status"})
 """Fields that may report an error, or how the answer ended, beside choices."""
@@ -43,7 +49,22 @@ def error_in(document: Json) -> Json:
     coded = "code" in document and (document["code"] is None or is_error(document["code"]))
     named = coded and ("message" in document or "msg" in document)
     listed = document.get("errors") or document.get("error_code")
-    return document if refused or named or listed or _is_sentence(document) else None
+    if refused or named or listed or _is_sentence(document):
+        return document
+    return _enveloped(document)
+
+
+def _enveloped(document: Mapping[str, Json]) -> Json:
+    """The error in an envelope: `{"Response": {"Error": {"Code", "Message"}}}`."""
+    for name, held in document.items():
+        if name.lower() not in (*_ENVELOPES, "error") or not isinstance(held, dict):
+            continue
+        fields = {field.lower(): each for field, each in held.items()}
+        code, says = fields.get("code"), any(isinstance(fields.get(field), str) for field in ("message", "faultstring"))
+        coded = name.lower() in ("fault", "error") or (code is not None and is_error(code))
+        if is_error(fields.get("error")) or (coded and says):
+            return held
+    return None
 
 
 def error_beside(document: dict[str, Json]) -> Json:
@@ -71,7 +92,8 @@ def _is_sentence(document: Mapping[str, Json]) -> bool:
         return True
     if any(STATUS_NUMBER.fullmatch(str(document.get(name))) for name in ("status", "statusCode", "status_code")):
         return True
-    return bool(document) and document.keys() <= {"message", "msg"} and any(map(_says_trouble, document.values()))
+    held = {name.lower() for name, value in document.items() if value not in (None, "", {}, [])}
+    return held <= _NO_ANSWER and any(_says_trouble(document.get(name)) for name in ("message", "msg"))
 
 
 def _says_trouble(message: Json) -> bool:

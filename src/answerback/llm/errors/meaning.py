@@ -12,6 +12,7 @@ NO_STATUS = 0
 
 RETRY_AFTER = "retry-after"
 """A word that stands for the header of that name."""
+_SEPARATORS = re.compile(r"[_ -]")
 
 
 class Meaning(StrEnum):
@@ -43,13 +44,15 @@ class Meaning(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`source` is where the dialect is documented or seen. An empty field fits everything. `asks_wait`: whether the
-    body names a wait. `ours` stands in for the meaning's own words, `concerns` for what its code concerns."""
+    """`source` is where the dialect is documented or seen. An empty field fits everything. `words` are those of codes
+    as `plain` writes them, `named` is found in one of them. `asks_wait`: whether the body names a wait. `ours` stands
+    in for the meaning's own words, `concerns` for what its code concerns."""
 
     meaning: Meaning
     source: str
     statuses: frozenset[int] = frozenset()
     words: frozenset[str] = frozenset()
+    named: re.Pattern[str] | None = None
     says: re.Pattern[str] | None = None
     asks_wait: bool | None = None
     ours: str = ""
@@ -59,9 +62,21 @@ class Row:
         return (
             (not self.statuses or status in self.statuses)
             and (not self.words or not self.words.isdisjoint(words))
+            and (self.named is None or any(map(self.named.search, words)))
             and (self.asks_wait is None or self.asks_wait is asks_wait)
             and (self.says is None or self.says.search(text) is not None)
         )
+
+
+def plain(word: str) -> str:
+    """A code as all vendors could have written it: `RateLimitExceeded` is `rate_limit_exceeded`."""
+    return _SEPARATORS.sub("", word).lower()
+
+
+def in_parts(words: frozenset[str]) -> frozenset[str]:
+    """The words in plain writing, and the parts of those with dots: `FailedOperation.ServiceStop`."""
+    whole = frozenset(map(plain, words))
+    return whole | {part for each in whole if "." in each for part in each.split(".") if part}
 
 
 def row(
@@ -70,10 +85,20 @@ def row(
     *,
     statuses: Iterable[int] = (),
     words: str = "",
+    named: str = "",
     says: str = "",
     asks_wait: bool | None = None,
     ours: str = "",
     concerns: Concerns | None = None,
 ) -> Row:
-    pattern = re.compile(says, re.IGNORECASE) if says else None
-    return Row(meaning, source, frozenset(statuses), frozenset(words.split()), pattern, asks_wait, ours, concerns)
+    return Row(
+        meaning,
+        source,
+        frozenset(statuses),
+        frozenset(map(plain, words.split())),
+        re.compile(named) if named else None,
+        re.compile(says, re.IGNORECASE) if says else None,
+        asks_wait,
+        ours,
+        concerns,
+    )

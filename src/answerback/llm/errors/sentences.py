@@ -3,18 +3,27 @@
 
 NO_MONEY = (
     r"insufficient (?:account )?(?:balance|credits?|funds|quota)|balance (?:is |was )?(?:too low|insufficient)"
-    r"|not enough (?:credits?|balance|funds)|(?:out of|no more|any|all available) credits\b|requires? more credits"
+    r"|not enough (?:credits?|balance|funds)|(?:out of|no more|any|all available) credits?\b"
+    r"|^no credits? (?:available|left|remaining)\b|requires? more credits"
     r"|credits? (?:balance |limit )?(?:is |are |(?:has|have) been )?(?:depleted|exhausted|exceeded|reached|expired)"
     r"|(?:billing|spend(?:ing)?|budget|key|credit) (?:hard )?(?:limit|cap)[^.]{0,30}(?:exceeded|reached|hit)"
     r"|(?:exceed|reach|hit)\w{0,6}[^.]{0,40}(?:spend(?:ing)?|billing|budget|credit) ?(?:limit|cap)"
     r"|monthly included credits"
-    r"|budget (?:has been )?exceeded|exceeded ?budget|crossed budget|overdue|in arrears|arrearage|please recharge"
+    r"|budget (?:has been )?exceeded|exceeded ?(?:token)?budget|crossed budget|overdue|in arrears|arrearage"
+    r"|please recharge"
     r"|top up your|good standing|payment required|calls / month|free tier of the model has been exhausted"
     r"|inactive subscription|credits? exhausted|valid credit card|add (?:a|your|or update your) payment method"
-    r"|欠费|余额不足|额度(?:不足|已?用尽|已?用完|已?耗尽)"
+    r"|no (?:remaining|more|valid|active) (?:credits?|balance|funds|subscription)"
+    r"|(?:a valid|active) subscription for your"
+    r"|balance is (?:not enough|negative|below)|credits? (?:have|has) run out|exhausted your (?:free )?credits?"
+    r"|trial (?:has |is )?(?:ended|expired|over)\b|\badd (?:more )?funds|payment failed|card (?:was |is )?declined"
+    r"|欠费|余额不足|额度(?:不足|已?用尽|已?用完|已?耗尽)|套餐已?(?:过期|到期)|请(?:先|及时)?充值后"
 )
 QUOTA = r"exceeded your (?:current|monthly|free) (?:quota|usage|allowance)|plan and billing details"
-OF_DAYS = r"(?:per|by)[ _-]?(?:day|week|month)|\b(?:dai|week|month)ly\b|\b[rt]p[dw]\b|/ ?day\b|per 86400|每[日天周月]"
+OF_DAYS = (
+    r"(?:per|by)[ _-]?(?:day|week|month)|\b(?:dai|week|month)ly\b"
+    r"|\btoday.s\b|\b(?:week|month) allocated quota|今日|当日|\b[rt]p[dw]\b|/ ?day\b|per 86400|每[日天周月]"
+)
 """A quota of a day or longer."""
 CONTEXT = (
     r"maximum context length|context (?:length|window|size)[^.]{0,40}(?:exceed|too|limit)"
@@ -30,14 +39,17 @@ CONTEXT = (
     r"|current length is \d+ while limit is|range of input length"
     r"|input (?:\(\d+ tokens\) )?is too large to process"
     r"|prompt contains \d+ tokens[^.]{0,60}too large|max size: \d+ tokens|prompt ?超长|超出最大长度"
+    r"|(?:输入|内容|提示词?|上下文)[^。\n]{0,10}(?:过长|超长)|超过最大(?:上下文|输入)"
     r"|maximum supported sequence length|the max length of current question"
 )
 NO_MODEL = (
     r"\bmodels?\b[^;]{0,80}(?:does not exist|not exist|not found|is not (?:a valid|supported by|available)"
     r"|no longer (?:available|supported)|(?:has been|was) (?:deprecated|decommissioned|retired|removed|deactivated))"
-    r"|^model: |(?:unknown|invalid|unsupported|no such) model|not a valid model"
+    r"|^model: |(?:unknown|invalid|unsupported|unavailable|no such) model|not a valid model"
+    r"|no (?:instance|worker|backend|replica)s? (?:found|available) for (?:the )?model|\bhas no provider supported"
+    r"|llm provider not provided"
     r"|no endpoints found"
-    r"|model identifier is invalid|on-demand throughput isn.t supported|模型不存在"
+    r"|model identifier is invalid|on-demand throughput isn.t supported|模型(?:不存在|未找到)|不支持(?:的|该)模型"
     r"|unable to access (?:non-serverless )?model"
     r"|deployment for this resource does not exist|no deployments? (?:found|available) (?:for|with) model"
     r"|does not work with the specified model|not found the model|model version has reached the end"
@@ -79,6 +91,10 @@ MODEL_DENIED = (
     r"|\bmodels?\b[^;\n]{0,80}(?:requires? an? [^;\n]{0,20}subscription|too large to be loaded|access denied)"
     r"|无权(?:访问|使用)[^。\n]{0,20}模型"
 )
+BANNED = (
+    r"account\b[^.\n]{0,40}\b(?:banned|terminated|deactivated|disabled|locked|closed)\b"
+    r"|access (?:was|is|has been) terminated|账[号户]已?被?(?:封禁|锁定|停用)"
+)
 NOT_HERE = (
     r"\b(?:countr(?:y|ies)|regions?|territor(?:y|ies)|locations?)\b[^.;]{0,60}"
     r"\bnot (?:supported|available|allowed|served)"
@@ -88,7 +104,7 @@ NOT_HERE = (
 FILTERED = (
     r"content management policy|content[ _](?:policy|moderation|filter)|safety system|usage guidelines"
     r"|content exists risk"
-    r"|inappropriate content|sensitive (?:content|words)|considered high risk|\bflagged\b|敏感|prompt blocked"
+    r"|inappropriate content|sensitive (?:content|words)|considered high risk|\bflagged\b|敏感|违规|prompt blocked"
     r"|content (?:is|was|has been) blocked|\bnew_sensitive\b"
 )
 UNREADABLE = (
@@ -102,6 +118,7 @@ NOWHERE = (
     r"|.{0,20}\bpath\b.{0,80}not found)$"
     r"|^invalid url\b|no route matched|no route for that uri|could not route to"
     r"|^cannot (?:post|get) |method not allowed|unexpected endpoint"
-    r"|unknown request url|requested url .{0,80}not found|^modal-http: |\bERR_NGROK_|^deployment_not_found"
+    r"|^(?:unsupported )?api version(?: .{0,40})?(?: is)?(?: not supported|$)|unknown request url"
+    r"|requested url .{0,80}not found|^modal-http: |\bERR_NGROK_|^deployment_not_found"
     r"|^(?:the )?(?:requested )?(?:route|path|resource) .{0,80}(?:not found|not be found|is invalid)"
 )
