@@ -30,7 +30,7 @@ INTERNAL = Code(500, "internal")
 CODING_UNKNOWN = Code(501, "transfer_coding_unknown")
 """The request's `Transfer-Encoding` is not `chunked`. The connection is closed."""
 METHOD_UNKNOWN = Code(501, "method_unknown")
-"""The request's method is none of HTTP's. The connection is closed."""
+"""The request's method is none of HTTP's, or is CONNECT. The connection is closed."""
 NOT_READY = Code(503, "not_ready")
 """`/readyz`: the service cannot take work now; the message says why."""
 RESULTS_UNWRITABLE = Code(503, "results_unwritable")

@@ -28,6 +28,7 @@ INVALID = ErrorContent(*INVALID_HTTP, "what came is not a valid HTTP request")
 WRONG_HOST = ErrorContent(*INVALID_HTTP, "a request names its host in one Host header, as host or host:port; send one")
 UNKNOWN_CODING = ErrorContent(*CODING_UNKNOWN, "the only Transfer-Encoding that is known here is 'chunked'")
 UNKNOWN_METHOD = ErrorContent(*METHOD_UNKNOWN, "the request's method is none of HTTP's; methods are in upper case")
+NO_TUNNELS = ErrorContent(*METHOD_UNKNOWN, "this is no proxy: there are no tunnels for CONNECT")
 UNKNOWN_VERSION = ErrorContent(
     *VERSION_UNKNOWN, "HTTP/1.1 and HTTP/1.0 are spoken here; a proxy in front may speak newer ones"
 )

@@ -2,9 +2,12 @@
 
 import re
 
+from httptools import HttpRequestParser
+
 from answerback.http.errors import ErrorContent
 from answerback.http.server.early_responses import (
     INVALID,
+    NO_TUNNELS,
     TOO_LARGE,
     UNKNOWN_CODING,
     UNKNOWN_METHOD,
@@ -23,10 +26,17 @@ LONGEST_TARGET = 65_535
 Fields = list[tuple[bytes, bytes]]
 
 
-def wrong_head(target: bytes, fields: Fields, version: str) -> ErrorContent | None:
+class Refused(Exception):
+    """Ends the parsing of what has been read."""
+
+
+def wrong_head(parser: HttpRequestParser, target: bytes, fields: Fields) -> ErrorContent | None:
     """Why the request cannot be answered, if so (sections 3.2 and 6.1). Names are in lower case."""
     if len(target) > LONGEST_TARGET:
         return TOO_LARGE
+    if parser.get_method() == b"CONNECT":
+        return NO_TUNNELS
+    version = parser.get_http_version()
     if version not in ("1.0", "1.1"):
         return UNKNOWN_VERSION
     hosts, codings = 0, b""

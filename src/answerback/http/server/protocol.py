@@ -15,22 +15,19 @@ from answerback.http.errors import ErrorContent
 from answerback.http.request_log import RequestLog
 from answerback.http.server.early_responses import INVALID, NO_ROOM, TOO_LARGE, TOO_LATE, EarlyResponses, arrived
 from answerback.http.server.flow import Flow, LingeringTransport, ResponseWriter, fitted, has_unread
-from answerback.http.server.heads import name_host_of, wrong_head, wrong_start
+from answerback.http.server.heads import Refused, name_host_of, wrong_head, wrong_start
 from answerback.http.server.idle_watch import IdleWatch
 from answerback.http.server.request_bounds import FRAMING, MAX_FIELDS, MAX_HEAD_BYTES, MAX_PIPELINED, MAX_UNWANTED_BYTES
-from answerback.http.server.turns import TURN_BYTES, TurnTaking
+from answerback.http.server.turns import TURN_BYTES
 from answerback.http.server.unread import UnreadResponses
+from answerback.http.server.upgrades import Declining
 from answerback.http.server.write_watch import WriteWatch
 
 IDLE_SECONDS = 1.0
 """A connection that has been silent for so long makes room for another where descriptors are short."""
 
 
-class _Refused(Exception):
-    """Ends the parsing of what has been read."""
-
-
-class BoundedHttp(TurnTaking):
+class BoundedHttp(Declining):
     """Closes a connection that sends too much besides bodies, whose request arrives too slowly, or whose response is
     not read. What comes as a trailer is no header of the request. What is refused behind requests that still wait for
     their responses is answered by the end of the connection, after those responses.
@@ -57,7 +54,7 @@ class BoundedHttp(TurnTaking):
         super().__init__(*arguments, **options)
         self._in_head = False
         self._framing = self._fields = self._unwanted = 0
-        self.url = self._came = b""
+        self.url = b""
         self._wrong = INVALID
         self._deaf = False
         self._lingering = False
@@ -124,9 +121,7 @@ class BoundedHttp(TurnTaking):
         # What is counted is reset where a part of a request begins, so of the read that brings this only the later ones
         # count; one read is bounded anyway.
         self._framing += len(data)
-        self._came = data
         super().data_received(data)
-        self._came = b""
         if self.transport.is_closing():
             return
         self._heard_at = self.loop.time()
@@ -155,12 +150,14 @@ class BoundedHttp(TurnTaking):
         if self._in_head:
             name = name.lower()
             if name == b"expect" and value.lower() == b"100-continue":
-                self.expect_100_continue = True
+                self.expect_100_continue = self.parser.get_http_version() != "1.0"
             self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        if (wrong := wrong_head(self.url, self.headers, self.parser.get_http_version())) is not None:
+        if (wrong := wrong_head(self.parser, self.url, self.headers)) is not None:
             self._stop_parsing(wrong)
+        if self.offers_upgrade:
+            return
         name_host_of(self.url, self.headers)
         super().on_headers_complete()
         self._in_head = False
@@ -188,6 +185,8 @@ class BoundedHttp(TurnTaking):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
+        if self.offers_upgrade:
+            return
         self._begun_at = None
         self._framing = 0
         super().on_message_complete()
@@ -237,11 +236,11 @@ class BoundedHttp(TurnTaking):
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 (ours is fixed)
         has_no_method = isinstance(sys.exc_info()[1], HttpParserInvalidMethodError)
-        self._refuse(wrong_start(self._came) if has_no_method else self._wrong)
+        self._refuse(wrong_start(self.came) if has_no_method else self._wrong)
 
     def _stop_parsing(self, wrong: ErrorContent) -> NoReturn:
         self._wrong = wrong
-        raise _Refused
+        raise Refused
 
     def _refuse(self, wrong: ErrorContent) -> None:
         """Ends the connection: after the responses to the requests in hand if these are whole, else at once, with an
