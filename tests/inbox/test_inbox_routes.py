@@ -138,6 +138,14 @@ async def test_any_bytes_are_taken(api: Api) -> None:
     assert (came["body"][:2], came["job_id"]) == ("\ufffd\x00", None)
 
 
+@pytest.mark.parametrize("named", ["\\ud800", "a\\udfff", "\\u0000"])
+async def test_a_job_that_no_database_can_name_is_none(api: Api, named: str) -> None:
+    answer = await api("POST", await opened(api), body=b'{"job_id": "%s"}' % named.encode())
+
+    (came,) = await items(api)
+    assert (answer.status, came["job_id"]) == (200, None)
+
+
 async def test_an_emptied_inbox_takes_more(api: Api) -> None:
     address = await opened(api)
     await api("POST", address, body=BODY)

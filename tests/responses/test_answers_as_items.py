@@ -298,9 +298,19 @@ def test_a_call_that_names_no_tool_is_no_answer(call: Any) -> None:
         answered({"tool_calls": [call]})
 
 
+MUCH = '{"input": "SELECT 1", "more": [' + "[]," * 20_000 + "[]]}"
+
+
 @pytest.mark.parametrize(
     ("arguments", "given"),
-    [('{"input": "SELECT 1"}', "SELECT 1"), ("SELECT 1", "SELECT 1"), ('{"query": 1}', '{"query": 1}'), ("", "")],
+    [
+        ('{"input": "SELECT 1"}', "SELECT 1"),
+        ("SELECT 1", "SELECT 1"),
+        ('{"query": 1}', '{"query": 1}'),
+        ("", ""),
+        (MUCH, MUCH),
+    ],
+    ids=lambda text: text[:9],
 )
 def test_a_call_of_a_custom_tool_has_its_input(arguments: str, given: str) -> None:
     output, events = answered(piece(0, "a", "sql", arguments), tools=[SQL])

@@ -189,7 +189,14 @@ def test_thoughts_go_back_into_the_field_that_they_came_from() -> None:
     assert read[1] == {"role": "assistant", "content": "well", "reasoning_details": details}
 
 
-@pytest.mark.parametrize("blob", ["gAAAAA-of-openai", "", "bm90IGpzb24=", "WzFd"])
+OVERLOADED = sealed("reasoning_details", [[]] * 20_000)
+"""Few bytes for a client, and more values than the bound of a body's, which sees one text, would let in."""
+
+
+BLOBS = ("gAAAAA-of-openai", "", "bm90IGpzb24=", "WzFd", OVERLOADED)
+
+
+@pytest.mark.parametrize("blob", BLOBS, ids=lambda blob: blob[:9])
 def test_thoughts_that_another_service_sealed_are_read_as_far_as_they_are_plain(blob: str) -> None:
     thought = {"type": "reasoning", "summary": [{"type": "summary_text", "text": "hm"}], "encrypted_content": blob}
 

@@ -68,7 +68,10 @@ def test_scores_at_the_edge(score: str) -> None:
         '{"score": 0.5, "feedback": " \\n"}',
         '{"score": 0.5, "feedback": ["x"]}',
         '{"score": 0.5, "feedback": "cut o',
+        '{"score": 1%s, "feedback": "x"}' % ("0" * 400),
+        '{"score": 0.5, "feedback": "x", "more": [%s[]]}' % ("[]," * 20_000),
     ],
+    ids=lambda text: text[:40],
 )
 def test_what_is_no_review(text: str) -> None:
     with pytest.raises(ValueError, match=r"it is not|its score|its feedback"):

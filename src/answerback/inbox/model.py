@@ -1,9 +1,10 @@
 """Callbacks in an inbox, as values."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+
+from answerback.kernel.json import in_text
 
 MAX_ITEMS = 100
 """How many a tenant has: the newest."""
@@ -51,13 +52,12 @@ def shown_headers(given: Mapping[str, str]) -> dict[str, str]:
 
 def job_in(body: bytes) -> str | None:
     """The `job_id` that a body names: at its top, as a callback has it, or in its `data`, as an event."""
-    try:
-        read = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
+    read = in_text(body)
     for place in (read, read.get("data") if isinstance(read, dict) else None):
-        if isinstance(place, dict) and isinstance(named := place.get("job_id"), str) and len(named) <= MAX_JOB_ID:
-            return named.replace("\0", "")
+        named = place.get("job_id") if isinstance(place, dict) else None
+        # Strangers write it: half a surrogate pair, or a NUL, is in no text of a database.
+        if isinstance(named, str) and len(named) <= MAX_JOB_ID and named.isprintable():
+            return named
     return None
 
 

@@ -1,13 +1,11 @@
 """A review: files to be judged, and what an LLM says of them."""
 
-import json
-import math
 import re
 import string
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from answerback.llm.model import Json
+from answerback.kernel.json import Json, in_text
 
 LONGEST_ERROR = 2_000
 
@@ -90,7 +88,7 @@ def verdict(text: str) -> Verdict:
     """
     document = _object(_THOUGHT.sub("", text))
     score, feedback = document.get("score"), document.get("feedback")
-    if isinstance(score, bool) or not isinstance(score, int | float) or not math.isfinite(score) or not 0 <= score <= 1:
+    if isinstance(score, bool) or not isinstance(score, int | float) or not 0 <= score <= 1:
         raise ValueError("its score is not a number from 0 to 1")
     if not isinstance(feedback, str) or not feedback.strip():
         raise ValueError("its feedback is not a text")
@@ -101,10 +99,6 @@ def _object(text: str) -> dict[str, Json]:
     fenced = _FENCED.search(text)
     bare = text[text.find("{") : text.rfind("}") + 1]
     for candidate in (text, fenced[1] if fenced else "", bare):
-        try:
-            document = json.loads(candidate)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(document, dict):
+        if isinstance(document := in_text(candidate), dict):
             return document
     raise ValueError("it is not a JSON object")

@@ -7,12 +7,11 @@ around it; Anthropic's `{"type": "error", "error": {…}}`; vLLM's, Mistral's an
 `__type`; MiniMax' `base_resp`; OpenRouter's `metadata.raw` and other JSON inside a text.
 """
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from answerback.kernel.json import Json
+from answerback.kernel.json import Json, in_text
 from answerback.kernel.waits import moment_in_field, wait_in_field
 
 MOST_VALUES, MOST_DEPTH, MOST_TEXTS, LONGEST = 500, 8, 6, 4_000
@@ -220,9 +219,4 @@ def _location(loc: Json) -> str | None:
 
 def _decoded(text: str) -> Json:
     """JSON inside a text; None for any other text."""
-    if text[0] not in "{[":
-        return None
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None
+    return in_text(text) if text[0] in "{[" else None

@@ -1,12 +1,11 @@
 """The items of an answer while it streams: each opens, grows and closes, and says so in OpenAI's events, which get
 their numbers when they are sent."""
 
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeAlias
 
-from answerback.kernel.json import Json
+from answerback.kernel.json import Json, in_text
 from answerback.llm.answers.pieces import TextPieces
 from answerback.llm.answers.thoughts import DETAILS, Thought, merged
 from answerback.llm.model import storable
@@ -216,15 +215,11 @@ def text_part(text: str = "") -> Item:
 
 def _input_of(arguments: str) -> str:
     """The input of a custom tool; what a model wrote otherwise is the input as it stands."""
-    try:
-        given = json.loads(arguments or "{}")
-    except (ValueError, RecursionError):
-        return arguments
-    match given:
+    match in_text(arguments or "{}"):
         case {"input": str(text)}:
             # The escapes of its JSON may stand for characters that databases refuse.
             return storable(text)
-        case dict() if not given:
+        case dict() as given if not given:
             return ""
         case _:
             return arguments

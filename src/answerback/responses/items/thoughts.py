@@ -1,11 +1,10 @@
 """The thoughts of a model as items, and back to the upstream that wants them."""
 
 import base64
-import binascii
 import json
 from collections.abc import Iterable, Mapping
 
-from answerback.kernel.json import Json
+from answerback.kernel.json import Json, in_text
 from answerback.llm.answers.thoughts import DETAILS, SENT_BACK
 from answerback.responses.model import Item
 
@@ -41,8 +40,8 @@ def _unsealed(blob: Json) -> Mapping[str, Json] | None:
     if not isinstance(blob, str):
         return None
     try:
-        fields = json.loads(base64.urlsafe_b64decode(blob))
-    except (binascii.Error, ValueError, RecursionError):
+        fields = in_text(base64.urlsafe_b64decode(blob))
+    except ValueError:
         return None
     if not isinstance(fields, dict):
         return None
