@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 from aiohttp import web
-from world import Client, at_rest, attempts_of, opened, peak_memory, select, settings, sound
+from world import Client, at_rest, attempts_of, opened, select, settings, sound
 
 from answerback.testing import behaviours, replies
 from answerback.testing.behaviours import Behaviour
@@ -15,6 +15,7 @@ from answerback.testing.receiver import Receiver
 from answerback.testing.replies import Call
 from answerback.testing.service import Service
 from eventually import eventually
+from memory import peak_memory
 from surroundings import SECRET
 
 HOSTILE = 200

@@ -219,12 +219,6 @@ def process_state(pid: int) -> str:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
-def peak_memory(pid: int) -> int:
-    """The most memory that the process ever held, in MiB."""
-    (line,) = [line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("VmHWM:")]
-    return int(line.split()[1]) // 1024
-
-
 @contextlib.asynccontextmanager
 async def attempt_to_serve(folder: Path, **variables: str) -> AsyncIterator[asyncio.subprocess.Process]:
     """`answerback serve` with these variables, for starts that are meant to fail."""

@@ -15,6 +15,7 @@ from answerback.benchmark.retention import Retention
 from answerback.bootstrap.accounts import make_authenticator
 from answerback.bootstrap.calls import Calls, make_calls
 from answerback.bootstrap.engine import make_engine
+from answerback.bootstrap.heap import give_back
 from answerback.bootstrap.kinds import Kinds, make_kinds
 from answerback.bootstrap.lifetimes import opened
 from answerback.bootstrap.metrics_page import Page, make_page
@@ -145,6 +146,7 @@ async def build(
     depths = opened(Depths(jobs, instruments.clock), lifetimes)
     key_uses = opened(KeyUses(stores.accounts, instruments.clock), lifetimes)
     weight_reader = opened(Repeated(WeightReader(stores.accounts, weights).read), lifetimes)
+    heap = opened(Repeated(give_back), lifetimes)
     results, retention = _make_results(settings, role, instruments, lifetimes)
     engine = None
     if role is not Role.API:
@@ -171,7 +173,7 @@ async def build(
         page=make_page(process.metrics, siblings),
         engine=engine,
         notifiers=notifiers,
-        background=(depths, retention, overview.activity, overview.providers, key_uses, weight_reader),
+        background=(depths, retention, overview.activity, overview.providers, key_uses, weight_reader, heap),
     )
 
 
