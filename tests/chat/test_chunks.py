@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import weakref
 from collections.abc import AsyncGenerator
 from typing import Any
 
@@ -178,3 +179,36 @@ def test_each_choice_keeps_its_own_end() -> None:
 
     assert [held.without(Chunk(b"", each, "", "x", None)) for each in ends] == [None, None]
     assert [each.document for each in held.chunks] == ends
+
+
+class Document(dict[str, Json]):
+    """One that says whether it is held."""
+
+
+async def test_a_chunk_is_not_held_while_the_next_one_is_waited_for() -> None:
+    made: list[weakref.ref[Document]] = []
+    waits = asyncio.Event()
+
+    def long() -> Chunk:
+        document = Document(chunk())
+        made.append(weakref.ref(document))
+        return Chunk(b"{}", document, "x", None, None)
+
+    async def stream() -> AsyncGenerator[Chunk, None]:
+        for _ in range(2):
+            yield long()
+        waits.set()
+        await asyncio.Event().wait()
+
+    reply = await StreamedReply.open(stream(), 60, asyncio.get_running_loop().time() + 60)
+    sending = events(reply, include_usage=False)
+    for _ in range(2):
+        await anext(sending)
+
+    following = asyncio.ensure_future(anext(sending))
+    await waits.wait()
+
+    assert [each() for each in made] == [None, None]
+    following.cancel()
+    await asyncio.wait([following])
+    await sending.aclose()

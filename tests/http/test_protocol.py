@@ -3,6 +3,8 @@
 import asyncio
 from contextlib import AsyncExitStack
 
+import pytest
+
 from answerback.testing.service import HOST
 from bounded_http import PATIENCE, App, Impatient, rest, serving
 
@@ -124,6 +126,19 @@ async def test_a_client_that_does_not_read_its_stream_is_disconnected() -> None:
 
         await asyncio.wait_for(app.gone.wait(), PATIENCE)
 
+        writer.close()
+
+
+async def test_the_kernel_keeps_nothing_of_a_response_that_was_cut() -> None:
+    app = App(streams=60.0, size=256 * 1024)
+    async with serving(app) as port:
+        reader, writer = await asyncio.open_connection(HOST, port, limit=1)
+        writer.write(b"GET / HTTP/1.1\r\nhost: h\r\n\r\n")
+        await asyncio.wait_for(app.gone.wait(), PATIENCE)
+
+        # When the client reads after all
+        with pytest.raises(ConnectionResetError):
+            await asyncio.wait_for(reader.read(), PATIENCE)
         writer.close()
 
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any, cast
 
-from answerback.http.server.flow import ResponseWriter
+from answerback.http.server.flow import HIGH_WATER_BYTES, ResponseWriter
 from answerback.testing.service import HOST
 from bounded_http import PATIENCE, rest, serving
 
@@ -48,6 +48,18 @@ async def test_what_is_written_in_a_turn_leaves_at_its_end_in_one_write() -> Non
     await asyncio.sleep(0)
 
     assert (before, transport.writes) == ([], [b"headbody", b"more"])
+
+
+async def test_what_is_large_leaves_at_once_behind_what_was_held() -> None:
+    transport, large = Transport(), b"x" * (HIGH_WATER_BYTES + 1)
+    writes = writer_to(transport)
+
+    writes.write(b"head")
+    writes.write(large)
+
+    assert transport.writes == [b"head" + large]
+    await asyncio.sleep(0)
+    assert transport.writes == [b"head" + large]
 
 
 async def test_a_head_leaves_before_its_connection_closes() -> None:

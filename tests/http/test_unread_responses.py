@@ -5,7 +5,7 @@ import socket
 from contextlib import AsyncExitStack
 from typing import Any
 
-from answerback.http.server.unread import STILL_SECONDS, STREAM_BYTES, UnreadResponses
+from answerback.http.server.unread import STILL_SECONDS, STREAM_BYTES, STREAM_COPIES, UnreadResponses
 from answerback.testing.clock import FakeClock
 from answerback.testing.service import HOST
 from bounded_http import PATIENCE, App, Patient, serving
@@ -25,10 +25,12 @@ class Connection:
         self.aborted = True
 
 
-def waiting(unread: UnreadResponses, client: str, number: int, unsent: int = 0) -> list[Connection]:
+def waiting(
+    unread: UnreadResponses, client: str, number: int, unsent: int = 0, *, streams: bool = False
+) -> list[Connection]:
     connections = [Connection(unsent) for _ in range(number)]
     for each in connections:
-        unread.waits(each, client, unsent)
+        unread.waits(each, client, unsent, streams=streams)
     return connections
 
 
@@ -54,13 +56,22 @@ def test_the_client_with_most_loses() -> None:
     assert sum(aborted(many)) == 97
 
 
-WHOLE = 3 * STREAM_BYTES
-"""What waits of a whole response; it counts as four streams."""
+def test_what_waits_of_a_stream_counts_as_often_as_it_is_held() -> None:
+    event = 64 * 1024
+    unread = UnreadResponses(3 * (STREAM_BYTES + STREAM_COPIES * event))
+
+    streams = waiting(unread, "a", 4, event, streams=True)
+
+    assert aborted(streams) == [True, False, False, False]
+
+
+WHOLE = 7 * STREAM_BYTES
+"""What waits of a whole response; it counts as eight streams."""
 
 
 def test_whole_responses_that_are_read_all_come_whole(clock: FakeClock) -> None:
     # Given room for two whole responses, and six clients that take a byte now and then
-    unread = UnreadResponses(8 * STREAM_BYTES, monotonic=clock.monotonic)
+    unread = UnreadResponses(16 * STREAM_BYTES, monotonic=clock.monotonic)
     readers = waiting(unread, "a", 6, WHOLE)
 
     # When one more comes after each of some long pauses
@@ -75,7 +86,7 @@ def test_whole_responses_that_are_read_all_come_whole(clock: FakeClock) -> None:
 
 
 def test_whole_responses_that_nobody_takes_make_room_after_a_while(clock: FakeClock) -> None:
-    unread = UnreadResponses(12 * STREAM_BYTES, monotonic=clock.monotonic)
+    unread = UnreadResponses(24 * STREAM_BYTES, monotonic=clock.monotonic)
     silent = waiting(unread, "a", 3, WHOLE)
     (reader,) = waiting(unread, "a", 1, WHOLE)
     assert not any(aborted([*silent, reader]))
@@ -88,7 +99,7 @@ def test_whole_responses_that_nobody_takes_make_room_after_a_while(clock: FakeCl
 
 
 def test_whole_responses_never_hold_more_than_their_limit(clock: FakeClock) -> None:
-    unread = UnreadResponses(4 * STREAM_BYTES, 12 * STREAM_BYTES, clock.monotonic)
+    unread = UnreadResponses(8 * STREAM_BYTES, 24 * STREAM_BYTES, clock.monotonic)
 
     at_once = waiting(unread, "a", 5, WHOLE)
 
@@ -96,10 +107,10 @@ def test_whole_responses_never_hold_more_than_their_limit(clock: FakeClock) -> N
 
 
 def test_what_was_taken_of_them_is_not_held(clock: FakeClock) -> None:
-    unread = UnreadResponses(4 * STREAM_BYTES, 12 * STREAM_BYTES, clock.monotonic)
+    unread = UnreadResponses(8 * STREAM_BYTES, 24 * STREAM_BYTES, clock.monotonic)
     readers = waiting(unread, "a", 3, WHOLE)
     for each in readers:
-        each.left -= 2 * STREAM_BYTES
+        each.left -= 4 * STREAM_BYTES
 
     more = waiting(unread, "a", 1, WHOLE)
 
@@ -119,7 +130,7 @@ def test_one_that_reads_on_holds_nothing_and_begins_anew() -> None:
     unread = UnreadResponses(2 * STREAM_BYTES)
     first, second = waiting(unread, "a", 2)
     unread.goes_on(first)
-    unread.waits(first, "a", 0)
+    unread.waits(first, "a", 0, streams=True)
 
     (third,) = waiting(unread, "a", 1)
 
@@ -143,12 +154,12 @@ async def unread_stream(stack: AsyncExitStack, port: int, address: str) -> async
 
 async def test_streams_that_are_not_read_end_and_a_slow_readers_does_not() -> None:
     class Full(Patient):
-        unread = UnreadResponses(4 * STREAM_BYTES)
+        unread = UnreadResponses(2 * (STREAM_BYTES + STREAM_COPIES * 256 * 1024))
 
     app = App(streams=60.0, size=256 * 1024)
     async with serving(app, http=Full) as port, AsyncExitStack() as stack:
         slow = await unread_stream(stack, port, ELSEWHERE)
-        for _ in range(8):
+        for _ in range(16):
             await unread_stream(stack, port, HOST)
 
         await asyncio.wait_for(app.gone.wait(), PATIENCE)

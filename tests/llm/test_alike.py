@@ -2,6 +2,7 @@
 
 import json
 import random
+import tracemalloc
 from collections.abc import Sequence
 
 import pytest
@@ -131,3 +132,16 @@ def test_a_stream_whose_chunks_all_differ_is_soon_not_compared_any_more() -> Non
         alike.learn(Chunk(data, json.loads(data), "x", None, None))
 
     assert alike.document(encoded({"content": "y"}, obfuscation="19")) is None
+
+
+def test_the_text_of_the_one_that_others_are_like_is_not_kept() -> None:
+    reader, event = ChunkReader(lambda: 0, Expected("m")), b"data: " + piece("x" * 1_000_000) + b"\n\n"
+    assert len(list(reader.read(b"data: " + encoded({"role": "assistant", "content": ""}) + b"\n\n"))) == 0
+    tracemalloc.start()
+
+    read = [chunk.text[:1] for chunk in reader.read(event)]
+
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert read[-1] == "x"
+    assert held < 200_000

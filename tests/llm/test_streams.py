@@ -1,6 +1,8 @@
 """A streamed answer: what is taken for one, and how much of it."""
 
+import asyncio
 import json
+import tracemalloc
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +14,7 @@ from answerback.kernel.provider_error import ProviderError
 from answerback.llm.answers.chunk_reader import MAX_TEXT_BYTES
 from answerback.llm.model import ChatRequest, Chunk, Usage
 from answerback.llm.openai_compatible import OpenAICompatible
-from answerback.llm.provider import send_whole
+from answerback.llm.provider import send_streamed, send_whole
 from answerback.testing import replies
 from answerback.testing.llm import FakeLLM
 
@@ -188,3 +190,25 @@ async def test_a_nul_in_a_stream_is_visible_in_its_text(llm: FakeLLM, provider: 
     llm.then(replies.say("a\0b c"))
 
     assert "".join([chunk.text for chunk in await chunks(provider)]) == "a\ufffdb c"
+
+
+async def test_a_long_chunk_is_not_held_while_the_next_one_is_waited_for(
+    llm: FakeLLM, provider: OpenAICompatible
+) -> None:
+    size = 2_000_000
+    llm.then(replies.stream(event("") + event("x") + event("x" * size), "never"))
+    reply = await send_streamed(provider, STREAM)
+    tracemalloc.start()
+    while len((await anext(reply)).text) < size:
+        continue
+
+    following = asyncio.ensure_future(anext(reply))
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held < size / 2
+    following.cancel()
+    await asyncio.wait([following])
+    await reply.aclose()

@@ -47,6 +47,7 @@ class Questions:
             async for piece in text.pieces:
                 answer += piece.encode()
                 yield piece
+                del piece
         finally:
             await text.pieces.aclose()
         await self._store_soon(tenant_id, question, answer.decode(), text.finish_reason or "stop")

@@ -61,6 +61,8 @@ async def events(reply: Chunks, include_usage: bool) -> AsyncGenerator[bytes, No
             rest = chunk if chunk.finish_reason is None else ends.without(chunk)
             if rest is not None:
                 yield _event(rest, include_usage)
+            # It may be long, and the next one be late.
+            del chunk, rest
         for each in ends.chunks:
             yield _event(each, include_usage)
         if include_usage and counted is not None:

@@ -12,6 +12,7 @@ from answerback.http.codes import STOPPING
 from answerback.http.disconnect import ClientGone, while_connected
 from answerback.http.errors import ErrorContent
 from answerback.http.request_log import ERROR_CODE
+from answerback.http.server.flow import HIGH_WATER_BYTES
 from answerback.http.upstream import content_of_failure
 from answerback.kernel.json import encoded
 from answerback.kernel.provider_error import ProviderError
@@ -81,6 +82,7 @@ async def word_events(text: Text) -> AsyncGenerator[bytes, None]:
     try:
         async for piece in text.pieces:
             yield data_event({"content": piece})
+            del piece
         reason = text.finish_reason
         yield WORDS_DONE if reason == "stop" else data_event({"done": True, "finish_reason": reason})
     finally:
@@ -162,6 +164,12 @@ class StreamedResponse(Response):
             send = self._comments = _Comments(send)
         async for piece in self._pieces:
             await send({"type": "http.response.body", "body": piece, "more_body": True})
+            is_large = len(piece) > HIGH_WATER_BYTES
+            # Not held until the next one comes: thousands of streams may wait for that.
+            del piece
+            if is_large:
+                # Returns once the client has taken it; asked for sooner, the next one would be held beside it.
+                await send({"type": "http.response.body", "body": b"", "more_body": True})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 

@@ -251,5 +251,6 @@ async def _text(first: str, reply: StreamedReply) -> AsyncGenerator[str, None]:
         async for chunk in reply:
             if chunk.text:
                 yield chunk.text
+            del chunk
     finally:
         await reply.aclose()

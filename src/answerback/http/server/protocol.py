@@ -14,7 +14,7 @@ from answerback.http.error_handlers import ErrorRenderers
 from answerback.http.errors import ErrorContent
 from answerback.http.request_log import RequestLog
 from answerback.http.server.early_responses import INVALID, NO_ROOM, TOO_LARGE, TOO_LATE, EarlyResponses, arrived
-from answerback.http.server.flow import Flow, LingeringTransport, ResponseWriter, fitted, has_unread
+from answerback.http.server.flow import Flow, LingeringTransport, ResponseWriter, fitted, has_unread, reset
 from answerback.http.server.heads import Refused, name_host_of, wrong_head, wrong_start
 from answerback.http.server.idle_watch import IdleWatch
 from answerback.http.server.request_bounds import FRAMING, MAX_FIELDS, MAX_HEAD_BYTES, MAX_PIPELINED, MAX_UNWANTED_BYTES
@@ -283,11 +283,12 @@ class BoundedHttp(Declining):
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self.unread.waits(self, self.client[0] if self.client else "", self._writing.begin())
+        streams = self._running is not None and bool(self._running.chunked_encoding)
+        self.unread.waits(self, self.client[0] if self.client else "", self._writing.begin(), streams=streams)
 
     def abort(self) -> None:
         """Ends the connection without waiting for its reader."""
-        self.transport.abort()
+        reset(self.transport)
 
     def unsent(self) -> int:
         return self.transport.get_write_buffer_size()

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from typing import Protocol
 
 MAX_UNREAD_BYTES = 256 * 1024 * 1024
-"""Of streams; and of whole responses, where clients take nothing of them."""
-MAX_WHOLE_BYTES = 1024 * 1024 * 1024
-"""Of whole responses, though all their clients read: some thirty embeddings of the largest size."""
-STREAM_BYTES = 512 * 1024
-"""What a response holds besides what waits to be written: a stream has read on from its upstream. It is about half.
-Where more waits to be written, it is a whole response."""
+"""Of streams; and of large responses, where clients take nothing of them."""
+MAX_LARGE_BYTES = 1024 * 1024 * 1024
+"""Of large responses, though all their clients read: some thirty embeddings of the largest size."""
+STREAM_BYTES = 128 * 1024
+"""What a response holds besides what waits to be written: a stream has read on from its upstream. It is about half."""
+STREAM_COPIES = 3
+"""How many times a stream holds what waits to be written: as it came, as text, as it is sent."""
+LARGE_BYTES = 512 * 1024
+"""A response of which more waits to be written is a large one: mostly a whole one, which has its end in memory."""
 STILL_SECONDS = 5.0
 """A client that has taken nothing for so long does not read. One that decodes megabytes pauses for less."""
 
@@ -27,6 +30,7 @@ class Connection(Protocol):
 @dataclass(slots=True)
 class _Response:
     client: str
+    copies: int
     held: int
     unsent: int
     since: float
@@ -60,9 +64,9 @@ class _Waiting:
         for connection, response in self.responses.items():
             if (taken := response.unsent - connection.unsent()) > 0:
                 response.unsent -= taken
-                response.held -= taken
+                response.held -= taken * response.copies
                 response.since = now
-                self._of_client[response.client] -= taken
+                self._of_client[response.client] -= taken * response.copies
 
     def cut(self, still_since: float) -> bool:
         """Ends the one that has waited longest of the client that holds most, among those of whom nothing was taken
@@ -78,39 +82,39 @@ class _Waiting:
 
 class UnreadResponses:
     """Where they hold too much, the client (an address) that holds most loses the one that has waited longest: streams
-    at once, whole responses only if nothing is taken of them, as long as all fit in `whole_limit`."""
+    at once, large responses only if nothing is taken of them, as long as all fit in `large_limit`."""
 
     def __init__(
         self,
         limit: int = MAX_UNREAD_BYTES,
-        whole_limit: int = MAX_WHOLE_BYTES,
+        large_limit: int = MAX_LARGE_BYTES,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._limit = limit
-        self._whole_limit = whole_limit
+        self._large_limit = large_limit
         self._monotonic = monotonic
         self._streams = _Waiting()
-        self._whole = _Waiting()
+        self._large = _Waiting()
 
-    def waits(self, connection: Connection, client: str, unsent: int) -> None:
+    def waits(self, connection: Connection, client: str, unsent: int, *, streams: bool) -> None:
         """The client takes nothing more of `unsent` bytes for now; may abort this connection, or others."""
         self.goes_on(connection)
-        now = self._monotonic()
-        response = _Response(client, STREAM_BYTES + unsent, unsent, now)
-        if unsent <= STREAM_BYTES:
+        now, copies = self._monotonic(), STREAM_COPIES if streams else 1
+        response = _Response(client, copies, STREAM_BYTES + unsent * copies, unsent, now)
+        if unsent <= LARGE_BYTES:
             self._streams.add(connection, response)
             while self._streams.held > self._limit:
                 self._streams.cut(now)
             return
-        self._whole.add(connection, response)
-        if self._whole.held > self._limit:
-            self._whole.look(now)
-        while self._whole.held > self._limit and self._whole.cut(now - STILL_SECONDS):
+        self._large.add(connection, response)
+        if self._large.held > self._limit:
+            self._large.look(now)
+        while self._large.held > self._limit and self._large.cut(now - STILL_SECONDS):
             continue
-        while self._whole.held > self._whole_limit:
-            self._whole.cut(now)
+        while self._large.held > self._large_limit:
+            self._large.cut(now)
 
     def goes_on(self, connection: Connection) -> None:
         """The client reads on, or has gone."""
         self._streams.remove(connection)
-        self._whole.remove(connection)
+        self._large.remove(connection)

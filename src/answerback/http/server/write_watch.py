@@ -2,6 +2,8 @@
 
 import asyncio
 
+from answerback.http.server.flow import reset
+
 
 class WriteWatch:
     """Aborts a connection whose client takes nothing of what waits to be sent, for some `seconds`."""
@@ -28,7 +30,7 @@ class WriteWatch:
         """Closes the connection once the client has read what was written, or has not read it in time."""
         self._transport.close()
         if self._timer is None:
-            self._timer = self._loop.call_later(self._seconds, self._transport.abort)
+            self._timer = self._loop.call_later(self._seconds, reset, self._transport)
 
     def _check(self) -> None:
         unsent = self._transport.get_write_buffer_size()
@@ -38,4 +40,4 @@ class WriteWatch:
         else:
             self._timer = None
             # `close` would wait for the reader.
-            self._transport.abort()
+            reset(self._transport)

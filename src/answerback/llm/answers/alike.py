@@ -58,7 +58,8 @@ class AlikeChunks:
         (choice,) = document["choices"]
         if (text := _decoded(inside[0])) and text == choice["delta"].get("content"):
             self._before, self._behind = data[: found.end()], data[inside.end() :]
-            self._document = document
+            # Without the text, which may be long.
+            self._document = {**document, "choices": [{**choice, "delta": {**choice["delta"], "content": ""}}]}
 
 
 def _decoded(inside: bytes) -> str | None:

@@ -45,6 +45,8 @@ async def chunks(response: OpenResponse, now: Callable[[], int], expected: Expec
                 for chunk in stream.read(received):
                     yield chunk
                     await turns.read_one(chunk)
+                    # Until the next one comes it may be long, and thousands of streams may wait.
+                    del chunk
             # At the end of its time a call is over for its readers, too: half an event would come too late.
             if received is not None and not source.late:
                 for chunk in stream.end():
