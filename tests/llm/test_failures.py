@@ -489,14 +489,27 @@ async def test_a_key_that_stands_where_a_reason_is_cut_is_not_shown_in_part(
     assert "sk-s" not in raised.value.failure.message
 
 
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"code": 400, "type": "exceed_context_size_error", "message": "no room"},
+        {"code": 400, "message": "This endpoint's maximum context length is 9 tokens. However, you requested 20."},
+        {"code": "3051", "message": "Prompt contains 20 tokens, too large for model with 9 maximum context length"},
+        {"code": 400, "type": "BadRequestError", "message": "This model's maximum context length is 9 tokens."},
+        {"code": "invalid_request_error", "message": "Too long. This model's maximum context length is 9 tokens."},
+    ],
+    ids=["llama.cpp", "OpenRouter", "Mistral", "vLLM", "DeepSeek"],
+)
 async def test_a_context_that_is_too_long_has_the_words_that_clients_look_for(
-    llm: FakeLLM, provider: OpenAICompatible
+    said: dict[str, object], llm: FakeLLM, provider: OpenAICompatible
 ) -> None:
     """LiteLLM 1.110 (and aider by it) looks for OpenAI's sentence, langchain-openai 1.7 for its code in the message."""
-    llm.then(replies.status(400, {"error": {"code": 400, "type": "exceed_context_size_error", "message": "no room"}}))
+    llm.then(replies.status(400, {"error": said}))
 
     with pytest.raises(ProviderError) as raised:
         await complete(provider, QUESTION)
 
-    said = raised.value.failure.message
-    assert said == "This model's maximum context length is exceeded (context_length_exceeded): no room"
+    shown = raised.value.failure.message
+    assert shown.endswith(f": {said['message']}")
+    assert "this model's maximum context length is" in shown.lower()
+    assert "context_length_exceeded" in shown

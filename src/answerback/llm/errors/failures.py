@@ -31,7 +31,7 @@ _BAD_KEY = "the upstream refused the relay's credentials ({}); check the provide
 NO_CREDIT = "the upstream account has no credit left, or a limit on its spending is reached"
 
 CONTEXT_CODE = "context_length_exceeded"
-CONTEXT_SENTENCE = f"This model's maximum context length is exceeded ({CONTEXT_CODE})"
+OPENAIS_SENTENCE = "This model's maximum context length is"
 
 QUOTA_OF_DAYS_WAIT = 300.0
 """The shortest wait, in seconds, for a quota of a day or longer: upstreams name one second for it (Gemini)."""
@@ -163,8 +163,7 @@ _CODES = {Meaning.MODEL: "model_not_found", Meaning.FILTERED: "content_filter"}
 
 def _refused(decided: Row, status: int, named: str, body: ErrorBody) -> ProviderError:
     """The upstream's own message, `param` and `code`: the sender needs the reason; what it says of the account stands
-    in our words. A conversation that is too long always has OpenAI's code, which stands with OpenAI's sentence in front
-    of another vendor's: LangChain looks for the code in the message, LiteLLM (and aider by it) for the sentence."""
+    in our words. A conversation that is too long always has OpenAI's code."""
     meaning = decided.meaning
     remedy = _REMEDIES.get(meaning, "check the model's name and the parameters")
     # A code of a status that is not the caller's may name the account, as its sentence may.
@@ -173,9 +172,7 @@ def _refused(decided: Row, status: int, named: str, body: ErrorBody) -> Provider
     if decided.ours:
         code, message = _CODES.get(meaning), f"{decided.ours} ({named})"
     if meaning is Meaning.CONTEXT and code != CONTEXT_CODE:
-        code = CONTEXT_CODE
-        if message and "maximum context length" not in message.lower():
-            message = f"{CONTEXT_SENTENCE}: {message}"
+        code, message = CONTEXT_CODE, _too_long(message)
     return ProviderError(
         ErrorCode.UPSTREAM_REFUSED,
         message or f"the upstream refused the request with {named}; {remedy}",
@@ -186,6 +183,14 @@ def _refused(decided: Row, status: int, named: str, body: ErrorBody) -> Provider
         param=body.param,
         upstream_code=code,
     )
+
+
+def _too_long(message: str) -> str:
+    """Another vendor's sentence behind what clients look for in OpenAI's: LiteLLM (and aider by it) for the sentence,
+    LangChain for the code, which OpenAI's SDK no longer puts beside the message in an exception's text."""
+    if message and OPENAIS_SENTENCE.lower() not in message.lower():
+        return f"{OPENAIS_SENTENCE} exceeded ({CONTEXT_CODE}): {message}"
+    return f"{CONTEXT_CODE}: {message}" if message and CONTEXT_CODE not in message else message
 
 
 def _shown_status(meaning: Meaning, status: int) -> int:
