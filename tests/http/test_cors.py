@@ -56,6 +56,16 @@ async def test_without_any_key_no_other_origin_acts_in_the_operators_name(path: 
 
 
 @pytest.mark.parametrize(
+    "origin", ["null", "", "http://[", "http://[::1", "http://localhost@[", "//localhost", "http://"]
+)
+async def test_an_origin_that_is_none_is_another_ones(path: Path, origin: str) -> None:
+    async with whole_api(path) as keyless:
+        assert (await keyless("GET", "/v1/jobs", origin=origin)).status == 401
+        assert (await keyless("GET", "/v1/jobs", origin="http://localhost")).status == 200
+        assert (await keyless("POST", "/v1/session", body={}, origin=origin)).status < 500
+
+
+@pytest.mark.parametrize(
     ("given", "origins"),
     [
         ("https://Shop.example/, http://localhost:3000", ("https://shop.example", "http://localhost:3000")),

@@ -14,7 +14,7 @@ from answerback.accounts.ratelimit import RateLimiter, address_of
 from answerback.accounts.session_cookie import key_of_cookie, reads_for_a_page
 from answerback.accounts.store import AccountStore
 from answerback.http.caller import note_operator
-from answerback.http.headers import header
+from answerback.http.headers import header, is_of_host
 from answerback.kernel.clock import Clock
 from answerback.kernel.errors import Forbidden, Misdirected, Unauthorized
 from answerback.kernel.rate import Rate, parse_rate
@@ -197,7 +197,7 @@ class Authenticator:
                 "or set PUBLIC_BASE_URL to the address it is called by"
             )
         origin = request.headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != host:
+        if origin is not None and not is_of_host(origin, host):
             raise Unauthorized("this service has no keys, so pages of other sites may not call it; make a key for them")
 
     def _is_on_this_machine(self, request: Request) -> bool:

@@ -3,10 +3,11 @@
 SameSite=Strict alone would not do: for browsers, all ports and subdomains of a host are one site.
 """
 
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import quote, unquote
 
 from starlette.requests import Request
 
+from answerback.http.headers import is_of_host
 from answerback.kernel.errors import Unauthorized
 
 NAME = "answerback_key"
@@ -35,7 +36,7 @@ def is_of_this_origin(request: Request) -> bool:
         return site == "same-origin" or (site == "none" and safe)
     # Browsers send no Sec-Fetch-Site over http beyond loopback. There they send Origin with whatever is not safe.
     origin = request.headers.get("origin")
-    return safe if origin is None else urlsplit(origin).netloc == request.headers.get("host")
+    return safe if origin is None else is_of_host(origin, request.headers.get("host"))
 
 
 def reads_for_a_page(request: Request) -> bool:

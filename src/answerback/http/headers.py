@@ -26,6 +26,11 @@ def header(request: Request, name: bytes) -> str | None:
     return None
 
 
+def is_of_host(origin: str, host: str | None) -> bool:
+    """Whether an `Origin` is that of this `Host`. It is not parsed: one that cannot be is another's."""
+    return origin.partition("://")[2] == host
+
+
 def with_plain_cookies(headers: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     """The headers without cookies that hold a backslash, as none may (RFC 6265, section 4.1.1): Python before 3.11.10
     and 3.12.6 takes the square of their length to read one."""
