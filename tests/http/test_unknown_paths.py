@@ -3,6 +3,10 @@
 from itertools import product
 from pathlib import Path
 
+from starlette.responses import Response
+from starlette.routing import Route
+
+from answerback.http.unknown_paths import Signposts
 from whole_api import Api, whole_api
 
 MISSING_V1 = "POST /v1/chat/completions"
@@ -41,6 +45,27 @@ async def test_a_404_names_what_was_meant(path: Path) -> None:
     async with whole_api(path) as api:
         for asked, words in meant.items():
             assert words in await said(api, "POST", asked), asked
+
+
+def test_a_path_that_is_not_there_is_compared_with_each_route_few_times() -> None:
+    # Given a service of a hundred routes
+    class Watched(Route):
+        def __init__(self, path: str) -> None:
+            super().__init__(path, lambda _: Response(), methods=["GET", "POST", "DELETE"])
+            self.template, self.path_regex = self.path_regex, self  # type: ignore[assignment]
+
+        def match(self, path: str) -> object:
+            compared.append(path)
+            return self.template.match(path)
+
+    compared: list[str] = []
+    signposts = Signposts([Watched(f"/route{number}/{{name}}") for number in range(100)])
+
+    # When somebody asks for what is not there, as anybody may 300 times a second
+    signposts.unknown_path("/nothing/is/here")
+
+    # Then no method of HTTP costs a comparison
+    assert 100 <= len(compared) <= 300
 
 
 async def test_below_v1_it_is_an_error_as_openais(path: Path) -> None:

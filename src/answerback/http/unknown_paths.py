@@ -1,10 +1,10 @@
 """What a request for a path that is not there, or by a method that is not, could do instead."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from http import HTTPMethod
 
-from starlette.routing import BaseRoute, Match, Route
+from starlette.routing import BaseRoute, Route
 
 from answerback.http.head_requests import GET, HEAD
 
@@ -45,14 +45,14 @@ class Signposts:
 
     def methods(self, path: str) -> list[str]:
         """The methods that the path has; none if it is not there."""
-        return [method.value for method in HTTPMethod if self._find(path, method.value) is not None]
+        return list(self._templates(path))
 
     def unknown_path(self, path: str) -> str:
         """A sentence for a client that asked for a path which is not there."""
         for meant, why in _variants(path):
-            if methods := self.methods(meant):
-                template = next(found for each in methods if (found := self._find(meant, each)) is not None)
-                return f"there is no such path; did you mean {_listed(methods)} {template}? {why}".rstrip()
+            if templates := self._templates(meant):
+                template = next(iter(templates.values()))
+                return f"there is no such path; did you mean {_listed(templates)} {template}? {why}".rstrip()
         first = path.removeprefix("/v1").split("/")[1:2]
         if first and (name := NOT_OFFERED.get(first[0])) is not None:
             return f"{name} are not offered here; {OFFERED}; {ELSEWHERE}"
@@ -61,14 +61,20 @@ class Signposts:
             return f"there is no such path; did you mean {_listed(self.methods(near[0]))} {near[0]}?"
         return f"there is no such path; {ELSEWHERE}"
 
-    def wrong_method(self, method: str, methods: Sequence[str]) -> str:
+    def wrong_method(self, method: str, methods: Iterable[str]) -> str:
         """A sentence for a client whose method the path does not have."""
         return f"this path does not take {method}; send {_listed(methods)}"
 
-    def _find(self, path: str, method: str) -> str | None:
-        """The template of the route."""
-        scope = {"type": "http", "path": path, "method": GET if method == HEAD else method}
-        return next((route.path for route in self._routes if route.matches(scope)[0] is Match.FULL), None)
+    def _templates(self, path: str) -> Mapping[str, str]:
+        """By method, those of the path's routes. Each is looked at once: anybody may ask for what is not there."""
+        found: dict[str, str] = {}
+        for route in self._routes:
+            if route.path_regex.match(path):
+                for method in route.methods or ():
+                    found.setdefault(method, route.path)
+        if GET in found:
+            found[HEAD] = found[GET]
+        return {method: found[method] for method in HTTPMethod if method in found}
 
 
 def _variants(path: str) -> Iterator[tuple[str, str]]:
@@ -86,5 +92,5 @@ def _variants(path: str) -> Iterator[tuple[str, str]]:
         yield path.lower(), ""
 
 
-def _listed(methods: Sequence[str]) -> str:
+def _listed(methods: Iterable[str]) -> str:
     return " or ".join(each for each in methods if each != HEAD)
