@@ -1,5 +1,6 @@
 """A list refuses a parameter that it does not have: a misspelt filter would list everything."""
 
+import anyio.to_thread
 import pytest
 
 from whole_api import Api, shared_api
@@ -20,6 +21,15 @@ async def test_an_unknown_parameter_is_named_with_those_that_there_are(api: Api,
     assert [each["loc"] for each in refused.json["detail"]] == [["query", "state"], ["query", "limt"]]
     known = {"/v1/receivers": "tenant", "/v1/jobs": "status, kind, session_id"}.get(listed, "limit")
     assert f"there are {known}" in refused.json["error"]["message"]
+
+
+async def test_a_list_takes_no_thread(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refused(*_: object, **__: object) -> None:
+        raise AssertionError("a request waits for a thread")
+
+    monkeypatch.setattr(anyio.to_thread, "run_sync", refused)
+
+    assert (await api("GET", "/v1/jobs?limit=1")).status == 200
 
 
 async def test_openais_lists_pass_what_other_versions_of_its_clients_send(api: Api) -> None:
