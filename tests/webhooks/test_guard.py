@@ -133,6 +133,27 @@ class TestAtAcceptance:
             await guard.check(f"http://{host}:8080/webhook")
         await guard.check("http://10.0.0.6:8080/webhook")
 
+    @pytest.mark.parametrize("host", ["0.0.0.0", "[::]", "[::ffff:0.0.0.0]", "[64:ff9b::7f00:1]", "any.example"])
+    async def test_so_is_an_address_that_leads_to_loopback(self, host: str) -> None:
+        async def resolve(_: str, requester: Requester) -> list[str]:
+            return ["0.0.0.0"]
+
+        guard = AddressGuard([ip_network("0.0.0.0/0"), ip_network("::/0")], resolve=resolve, own_port=8080)
+
+        with pytest.raises(CallbackRefused, match="this service itself"):
+            await guard.check(f"http://{host}:8080/v1/keys")
+        assert "this service itself" in await send(guard, f"http://{host}:8080/v1/keys")
+
+    @pytest.mark.parametrize(("scheme", "port"), [("http", 80), ("https", 443)])
+    async def test_so_is_a_port_that_a_url_need_not_name(self, scheme: str, port: int) -> None:
+        guard = AddressGuard(allow_loopback=True, own_port=port)
+
+        for url in (f"{scheme}://127.0.0.1/", f"{scheme}://localhost:/", f"{scheme}://[::1]:{port}/"):
+            with pytest.raises(CallbackRefused, match=r"this service itself|a port in digits"):
+                await guard.check(url)
+        with pytest.raises(CallbackRefused, match="this service itself"):
+            guard.check_unresolved(f"{scheme}://127.0.0.1/")
+
     async def test_another_machine_may_listen_on_the_same_port(self) -> None:
         await AddressGuard(own_port=8080).check("http://203.0.114.1:8080/")
 

@@ -123,7 +123,9 @@ class AddressPolicy:
     def _judge(self, address: str) -> _Judged:
         parsed = ip_address(address)
         plain = (_written_v4(parsed) if isinstance(parsed, IPv6Address) else None) or parsed
-        return _Judged(self._forbidden(parsed), plain.is_loopback or str(plain) == self.own_host)
+        # Where nothing is specified, systems connect to loopback.
+        is_here = plain.is_loopback or plain.is_unspecified
+        return _Judged(self._forbidden(parsed), is_here or str(plain) == self.own_host)
 
     def _forbidden(self, address: Address) -> str | None:
         """The kind of a forbidden address with its article, None for one that may be called."""

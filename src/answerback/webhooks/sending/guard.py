@@ -96,7 +96,7 @@ class AddressGuard:
         if verdict is not None and verdict.until > self._monotonic():
             refusal = verdict.refusal
         else:
-            refusal = await self._judge_once(key, target(key[1]), tenant_id)
+            refusal = await self._judge_once(key, target(*key), tenant_id)
         if refusal is not None:
             raise CallbackRefused(refusal)
         if self._inboxes is not None and self._inboxes.is_own(url):
@@ -106,14 +106,14 @@ class AddressGuard:
         """Checks only how the URL is written. Raises CallbackRefused."""
         key = authority(url)
         if key not in self._verdicts:
-            target(key[1])
+            target(*key)
 
     def check_unresolved(self, url: str) -> None:
         """As `check`, but without resolving a name: checks how the URL is written, literal addresses, and well-known
         names. Raises CallbackRefused."""
         if self._inboxes is not None and self._inboxes.is_address(url):
             return
-        where = target(authority(url)[1])
+        where = target(*authority(url))
         try:
             self._verify_unresolved(where)
         except ForbiddenAddressError as error:

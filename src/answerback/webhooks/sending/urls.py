@@ -16,6 +16,8 @@ _AUTHORITY = re.compile(r"(\[[0-9a-f:.]+(?:%[0-9a-z._~%-]+)?\]|[a-z0-9_.-]+)(?::
 _NAME = re.compile(r"(?:[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.)*[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?\.?")
 _NUMBER = re.compile(r"(?:[0-9]+|0x[0-9a-f]*)")
 
+_PORTS = {"http": 80, "https": 443}
+
 METADATA_NAMES = frozenset(
     {
         "metadata",
@@ -35,7 +37,7 @@ METADATA_NAMES = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Where a URL leads: `host` in lower case, without brackets; `port` if the URL names one. `literal` when the host
+    """Where a URL leads: `host` in lower case, without brackets, and `port`, if that is known. `literal` when the host
     is an IP address."""
 
     host: str
@@ -56,8 +58,9 @@ def authority(url: str) -> tuple[str, str]:
 
 
 @lru_cache(maxsize=1024)
-def target(authority: str) -> Target:
-    """The host of an authority. Raises CallbackRefused for what is not plainly one host and at most one port."""
+def target(scheme: str, authority: str) -> Target:
+    """The host of an authority, and its port. Raises CallbackRefused for what is not plainly one host and at most one
+    port."""
     if "@" in authority:
         raise CallbackRefused("callback_url must not contain credentials (user:password@)")
     if not authority.isascii():
@@ -69,7 +72,7 @@ def target(authority: str) -> Target:
         raise CallbackRefused("callback_url's port must be between 1 and 65535")
     host = match[1].lower()
     where = _bracketed(host[1:-1]) if host.startswith("[") else _named(host)
-    return where if match[2] is None else replace(where, port=int(match[2]))
+    return replace(where, port=int(match[2]) if match[2] else _PORTS[scheme])
 
 
 def is_localhost(host: str) -> bool:
