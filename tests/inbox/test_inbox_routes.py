@@ -216,3 +216,12 @@ async def test_posting_without_a_key_is_limited(api: Api, monkeypatch: pytest.Mo
     monkeypatch.setattr(open_routes, "OPEN_RATE", Rate(2, 60))
 
     assert [(await api("POST", address, body=BODY)).status for _ in range(3)] == [200, 200, 429]
+
+
+async def test_nothing_is_read_for_an_inbox_that_is_not_there(api: Api) -> None:
+    address = await opened(api)
+    endless = bytes(8 * 1024 * 1024)
+
+    assert (await api("POST", address, body=endless)).status == 413
+    assert (await api("POST", address[:-1] + "~", body=endless)).status == 404
+    assert (await api("POST", "/inbox/" + "a" * 100, body=endless)).status == 404

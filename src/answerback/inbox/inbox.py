@@ -39,7 +39,11 @@ class Inbox:
     async def exists(self, url: str) -> bool:
         """Whether it is that of a tenant's inbox. Raises StorageUnavailable."""
         token = self.token_in(url)
-        return token is not None and await self._tokens.tenant_of(token) is not None
+        return token is not None and await self.has(token)
+
+    async def has(self, token: str) -> bool:
+        """Whether the token is that of a tenant's inbox. Raises StorageUnavailable."""
+        return await self._tokens.tenant_of(token) is not None
 
     def is_own(self, url: str) -> bool:
         """Whether it leads to the inboxes, spelt as `address` has it or otherwise."""

@@ -121,7 +121,8 @@ def _add_receive(routes: APIRouter, inbox: Inbox) -> None:
     )
     async def receive(request: Request, token: Token) -> Response:
         """The address of an inbox, as `POST /v1/inbox` gives it. Any body is taken."""
-        if not await inbox.receive(token, request.headers, await request.body()):
+        # Before the body is read, which strangers may send as well.
+        if not await inbox.has(token) or not await inbox.receive(token, request.headers, await request.body()):
             raise NotFound("there is no such inbox")
         return respond(200, Taken(received=True))
 
