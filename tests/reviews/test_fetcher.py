@@ -9,11 +9,11 @@ from contextlib import asynccontextmanager
 import pytest
 from aiohttp import web
 
+from answerback.reviews.files import address_pace
 from answerback.reviews.files import fetcher as files
-from answerback.reviews.files import origins
+from answerback.reviews.files.address_pace import AddressPace
 from answerback.reviews.files.errors import FileError
 from answerback.reviews.files.fetcher import MAX_REDIRECTS, FileFetcher
-from answerback.reviews.files.origins import OriginPace
 from answerback.reviews.files.plain import CHARSETS
 from answerback.reviews.model import File
 from answerback.testing import behaviours
@@ -40,9 +40,9 @@ def limits(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @asynccontextmanager
-async def fetching(guard: AddressGuard | None = None, pace: OriginPace | None = None) -> AsyncIterator[FileFetcher]:
+async def fetching(guard: AddressGuard | None = None, pace: AddressPace | None = None) -> AsyncIterator[FileFetcher]:
     guard = guard or AddressGuard(allow_loopback=True, resolve=resolve)
-    fetcher = FileFetcher(guard, pace or OriginPace(time.monotonic))
+    fetcher = FileFetcher(guard, pace or AddressPace(time.monotonic))
     try:
         yield fetcher
     finally:
@@ -204,21 +204,51 @@ async def test_loopback_is_closed_where_the_service_is_public(receiver: Receiver
     assert not receiver.callbacks
 
 
-async def test_each_redirect_counts_against_the_origin_that_it_leads_to(
+async def test_a_server_under_many_names_and_ports_is_asked_as_often_as_under_one(
     receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(origins, "BURST_SECONDS", 5.5)
+    monkeypatch.setattr(address_pace, "BURST_SECONDS", 5.5)
     monkeypatch.setattr(files, "FETCH_SECONDS", 20.0)
-    pace = OriginPace(lambda: 0.0)
-    async with Receiver() as third_party, fetching(pace=pace) as fetcher:
-        receiver.on("/", behaviours.redirect(third_party.url("/f")))
-        third_party.on("/f", file(b"x"))
-        # Each under another name of the one that redirects
-        fetches = [fetcher.fetch(f"http://n{n}.test:{receiver.port}/", "t1") for n in range(10)]
+    receiver.on("/f", file(b"x"))
+    async with Receiver() as other, fetching(pace=AddressPace(lambda: 0.0)) as fetcher:
+        other.on("/f", file(b"x"))
+        fetches = [fetcher.fetch(f"http://n{n}.test:{(receiver, other)[n % 2].port}/f", "t1") for n in range(10)]
         ends = await asyncio.gather(*fetches, return_exceptions=True)
 
         waits = [end for end in ends if isinstance(end, FileError) and end.wait and end.retryable]
-        assert (len(third_party.callbacks), len(waits)) == (5, 5)
+        assert (len(receiver.callbacks) + len(other.callbacks), len(waits)) == (5, 5)
+
+
+async def test_each_redirect_counts(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(address_pace, "BURST_SECONDS", 4.5)
+    receiver.on("/0", behaviours.redirect("/1"))
+    receiver.on("/1", file(b"x"))
+    async with fetching(pace=AddressPace(lambda: 0.0)) as fetcher:
+        for _ in range(2):
+            await fetcher.fetch(receiver.url("/0"), "t1")
+        with pytest.raises(FileError) as waits:
+            await fetcher.fetch(receiver.url("/0"), "t1")
+
+    assert waits.value.wait
+    assert len(receiver.callbacks) == 4
+
+
+async def test_a_server_whose_name_leads_elsewhere_by_now_is_asked_no_more(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "FETCH_SECONDS", 20.0)
+    answers = iter(["127.0.0.1", "127.0.0.2"])
+
+    async def fickle(_: str, requester: Requester) -> list[str]:
+        return [next(answers)]
+
+    receiver.on("/f", file(b"x"))
+    async with fetching(AddressGuard(allow_loopback=True, resolve=fickle)) as fetcher:
+        await fetcher.fetch(f"http://fickle.test:{receiver.port}/f", "t1")
+        with pytest.raises(FileError, match="refused"):
+            await fetcher.fetch(f"http://fickle.test:{receiver.port}/f", "t1")
+
+    assert len(receiver.callbacks) == 1
 
 
 async def test_a_fetch_that_finds_no_descriptor_has_asked_nobody(

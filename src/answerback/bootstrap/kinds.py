@@ -17,8 +17,8 @@ from answerback.responses.context import Contexts
 from answerback.responses.kind import ResponseKind
 from answerback.reviews.by_chat import ChatReviewer
 from answerback.reviews.by_webhook import WebhookReviewer
+from answerback.reviews.files.address_pace import AddressPace
 from answerback.reviews.files.fetcher import FileFetcher
-from answerback.reviews.files.origins import OriginPace
 from answerback.reviews.files.reader import DocumentReader
 from answerback.reviews.files.texts import FileTexts
 from answerback.reviews.kind import Reviewer, ReviewKind
@@ -82,7 +82,7 @@ def _make_reviewer(
     instruments: Instruments,
 ) -> Reviewer:
     if settings.llm_api_url is None:
-        fetcher = FileFetcher(guard, OriginPace(instruments.clock.monotonic))
+        fetcher = FileFetcher(guard, AddressPace(instruments.clock.monotonic))
         return ChatReviewer(provider, FileTexts(fetcher, DocumentReader(), settings.tenant_slot_factor), guard.check)
     key = settings.llm_api_key.get_secret_value() if settings.llm_api_key else None
     per_minute, concurrency = settings.upstream_requests_per_minute, settings.upstream_concurrency

@@ -68,6 +68,7 @@ class HttpClient:
         buffer_bytes: int,
         framing_bytes: int,
         strangers: bool = False,
+        keeps: bool = True,
     ) -> None:
         into = memoryview(bytearray(TURN_BYTES))
         self._make = partial(
@@ -78,6 +79,7 @@ class HttpClient:
             slices=Slices(),
             allowance=SharedAllowance() if strangers else None,
         )
+        self._keeps = keeps
         self._dialer = Dialer(connect_seconds, tls)
         self._open: set[Connection] = set()
         self._idle: defaultdict[Origin, list[tuple[Connection, float]]] = defaultdict(list)
@@ -130,7 +132,7 @@ class HttpClient:
         return None
 
     def _keep(self, origin: Origin, connection: Connection) -> None:
-        if not connection.may_wait:
+        if not self._keeps or not connection.may_wait:
             connection.close()
             return
         loop = connection.loop

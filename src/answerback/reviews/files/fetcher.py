@@ -3,15 +3,16 @@
 import asyncio
 import random
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from python_multipart.multipart import parse_options_header
-from yarl import URL
 
 from answerback.http.client.response import Response
 from answerback.http.descriptors import is_shortage
 from answerback.kernel.errors import CallbackRefused
+from answerback.reviews.files.address_pace import AddressPace
 from answerback.reviews.files.errors import FileError
-from answerback.reviews.files.origins import OriginPace
 from answerback.reviews.files.reader import SHORTAGE, SHORTAGE_SECONDS
 from answerback.reviews.model import MAX_FILE_BYTES, File
 from answerback.webhooks.sending.addresses import ForbiddenAddressError
@@ -29,20 +30,38 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PASSING = frozenset({408, 425, 429})
 
 
+@dataclass(slots=True, kw_only=True)
+class _Visitor(Requester):
+    """Pays for its visits by the addresses that they lead to."""
+
+    pace: AddressPace
+    addresses: Sequence[str] = ()
+
+    def admit(self, addresses: Sequence[str]) -> None:
+        self.addresses = addresses
+        if (wait := self.pace.begin(self.tenant_id, addresses)) > 0:
+            wait += random.random() * SPREAD_SECONDS
+            raise FileError("waits: its server has been asked for many files", retryable=True, wait=wait)
+
+    def received(self, size: int) -> None:
+        self.pace.received(self.tenant_id, self.addresses, size)
+
+
 class FileFetcher:
     """Implements `Fetcher`. A file may take 30 s, redirects included; each of those is judged like the first URL, and
-    counts against the tenant's pace at its origin. The wait for the tenant's turn to look up a name does not count."""
+    counts against the tenant's pace at its address. The wait for the tenant's turn to look up a name does not count."""
 
-    def __init__(self, guard: AddressGuard, pace: OriginPace) -> None:
+    def __init__(self, guard: AddressGuard, pace: AddressPace) -> None:
         self._guard = guard
         self._pace = pace
-        self._client = GuardedClient(guard)
+        # The pace sees the addresses of new connections: a kept one may go where its name no longer leads.
+        self._client = GuardedClient(guard, keeps=False)
 
     async def fetch(self, url: str, tenant_id: str) -> File:
         """Raises FileError: retryable for failures of the network or the file's server, final for those of the URL."""
         ends_at = asyncio.get_running_loop().time() + FETCH_SECONDS
         try:
-            return await self._follow(url, Requester(tenant_id), ends_at)
+            return await self._follow(url, _Visitor(tenant_id, pace=self._pace), ends_at)
         except FileError:
             raise
         except TimeoutError:
@@ -53,8 +72,7 @@ class FileFetcher:
     async def close(self) -> None:
         await self._client.close()
 
-    async def _follow(self, url: str, requester: Requester, ends_at: float) -> File:
-        tenant_id = requester.tenant_id
+    async def _follow(self, url: str, visitor: _Visitor, ends_at: float) -> File:
         for _ in range(MAX_REDIRECTS + 1):
             # A literal address, or a well-known name, is judged here; a name that is looked up, by its connection.
             try:
@@ -62,14 +80,11 @@ class FileFetcher:
             except CallbackRefused as refusal:
                 raise FileError(f"cannot be fetched: {refusal.named('its URL').message}") from None
             where = as_written(url)
-            if (wait := self._pace.begin(tenant_id, where)) > 0:
-                wait += random.random() * SPREAD_SECONDS
-                raise FileError("waits: its server has been asked for many files", retryable=True, wait=wait)
-            response = await self._client.request(requester, ends_at + requester.waited, "GET", where, {})
+            response = await self._client.request(visitor, ends_at + visitor.waited, "GET", where, {})
             try:
                 location = response.headers.get("Location")
                 if response.status not in _REDIRECTS or not location:
-                    return await self._read(response, tenant_id, where)
+                    return await self._read(response, visitor)
             finally:
                 # Of a body that is not wanted the rest may be endless: the connection goes rather than being drained.
                 response.close()
@@ -79,7 +94,7 @@ class FileFetcher:
                 raise FileError("cannot be fetched: its server redirects to something that is not a URL") from None
         raise FileError(f"cannot be fetched: it is redirected more than {MAX_REDIRECTS} times")
 
-    async def _read(self, response: Response, tenant_id: str, where: URL) -> File:
+    async def _read(self, response: Response, visitor: _Visitor) -> File:
         status = response.status
         if status != 200:
             passing = status >= 500 or status in _PASSING
@@ -94,7 +109,7 @@ class FileFetcher:
         data = bytearray()
         while chunk := await response.read_some():
             data += chunk
-            self._pace.received(tenant_id, where, len(chunk))
+            visitor.received(len(chunk))
             if len(data) > MAX_FILE_BYTES:
                 raise _too_large()
         return File(bytes(data), *_named(response))

@@ -19,6 +19,8 @@ from answerback.webhooks.sending.guard import AddressGuard
 from answerback.webhooks.sending.lookup import Requester
 
 BUFFER_BYTES = 16 * 1024
+MOST_ADDRESSES = 32
+"""Of a name: so many are tried, in their order."""
 FRAMING_BYTES = 1024
 """Of a body: that of chunks of ordinary size is a hundredth of it."""
 
@@ -36,11 +38,14 @@ def as_written(url: str) -> URL:
 class GuardedClient:
     """A client for untrusted servers. It connects to the very addresses that the guard
     has judged for this connection: a name may resolve to another one a moment later. `tls` replaces the system's trust,
-    as for a private certificate authority; whether it verifies certificates is up to the caller."""
+    as for a private certificate authority; whether it verifies certificates is up to the caller. Where it `keeps` none,
+    each request has a connection of its own."""
 
-    def __init__(self, guard: AddressGuard, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, guard: AddressGuard, tls: ssl.SSLContext | None = None, *, keeps: bool = True) -> None:
         self._guard = guard
-        self._client = HttpClient(None, tls, buffer_bytes=BUFFER_BYTES, framing_bytes=FRAMING_BYTES, strangers=True)
+        self._client = HttpClient(
+            None, tls, buffer_bytes=BUFFER_BYTES, framing_bytes=FRAMING_BYTES, strangers=True, keeps=keeps
+        )
 
     async def request(
         self,
@@ -66,7 +71,9 @@ class GuardedClient:
         found = [host] if is_address(host) else await self._look_up(requester, host, port)
         for address in found:
             self._guard.verify(address, port)
-        return found
+        tried = found[:MOST_ADDRESSES]
+        requester.admit(tried)
+        return tried
 
     async def _look_up(self, requester: Requester, host: str, port: int) -> Sequence[str]:
         try:

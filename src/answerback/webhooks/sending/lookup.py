@@ -27,6 +27,9 @@ class Requester:
     deadline: asyncio.Timeout | None = None
     waited: float = 0.0
 
+    def admit(self, addresses: Sequence[str]) -> None:
+        """Sees where a connection is about to be made. Raises what ends the request instead."""
+
     @contextlib.contextmanager
     def unhurried(self) -> Iterator[None]:
         """The deadline stands still meanwhile."""
