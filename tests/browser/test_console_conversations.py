@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 from browsing import Visitor
+from playwright.async_api import expect
 from storefront import Shop
 
 from answerback.testing import replies
@@ -146,6 +147,16 @@ async def test_an_operator_stays_with_a_tenant_over_pages_that_have_no_choice_of
     await owner.sees("Answered")
     await pages.get_by_role("link", name="Conversations").click()
     await page.wait_for_url(f"**/console/conversations?tenant={made['tenant_id']}")
+
+
+@pytest.mark.parametrize("name", ["", "/jobs", "/conversations", "/receivers", "/responses"])
+async def test_an_operator_goes_back_to_all_tenants_on_the_same_page(owner: Visitor, name: str) -> None:
+    page = await owner.open(f"/console{name}?tenant=default")
+
+    await page.get_by_label("Tenant").select_option("All tenants")
+
+    await page.wait_for_url(lambda url: url.endswith((f"/console{name}?tenant=*", f"/console{name}?tenant=%2A")))
+    await expect(page.get_by_label("Tenant").locator("option:checked")).to_have_text("All tenants")
 
 
 async def test_the_beginning_of_the_memory_is_marked(visitor: Visitor, running: Shop) -> None:

@@ -276,6 +276,18 @@ async def test_a_link_may_name_the_times_between_which_jobs_were_accepted(visito
     await visitor.sees("in-time")
 
 
+async def test_a_filter_of_a_link_is_shown_as_it_is_whatever_it_is(visitor: Visitor, running: Shop) -> None:
+    await running.say("Do you ship to Norway?", key=visitor.key)
+
+    page = await visitor.open("/console/jobs?kind=of-a-later-version")
+
+    await visitor.sees("No job matches")
+    assert await page.get_by_label("Kind").input_value() == "of-a-later-version"
+    await page.get_by_label("Kind").select_option("Message")
+    await page.wait_for_url("**/console/jobs?kind=message")
+    await page.locator("tbody tr").wait_for()
+
+
 @pytest.mark.parametrize("name", ["since", "until"])
 async def test_a_time_that_is_none_is_refused(visitor: Visitor, name: str) -> None:
     visitor.expected.append("422")

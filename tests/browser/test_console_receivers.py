@@ -2,9 +2,9 @@
 
 import asyncio
 
-from browsing import Visitor
+from browsing import Browser, Visitor
 from playwright.async_api import Route, expect
-from storefront import Shop
+from storefront import OPERATOR, Shop, shop
 
 from answerback.testing import behaviours
 
@@ -259,8 +259,6 @@ async def test_an_operator_sees_the_receivers_of_all_tenants_and_resends_for_one
     row = page.get_by_role("row").filter(has_text="of kiosk-by-the-sea")
     await row.get_by_text("the receiver answered 410").wait_for()
     await owner.role("button", "Create an endpoint").wait_for()
-    # All that failed is resent for one tenant at a time.
-    assert await page.get_by_role("button", name="Resend all that failed").is_hidden()
     assert await owner.faults() == []
 
     running.receiver.on("/closed-kiosk", behaviours.status(200))
@@ -274,6 +272,49 @@ async def test_an_operator_sees_the_receivers_of_all_tenants_and_resends_for_one
     assert (await running.job(job, key))["delivery"]["status"] == "delivered"
 
 
+async def test_an_operator_resends_all_that_failed_whosever_it_is(browser: Browser) -> None:
+    async with shop() as running, browser.visit(running.service.url, OPERATOR) as owner:
+        running.receiver.on("/closed", behaviours.gone())
+        keys = {name: await running.new_key(name) for name in ("kiosk", "lighthouse")}
+        jobs = {name: await running.say("Is the kettle BPA-free?", key=keys[name], path="/closed") for name in keys}
+        page = await owner.open("/console/receivers")
+        await page.get_by_role("row").filter(has_text="of kiosk").get_by_text("410").wait_for()
+        await page.get_by_role("row").filter(has_text="of lighthouse").get_by_text("410").wait_for()
+        running.receiver.on("/closed", behaviours.status(200))
+
+        await owner.role("button", "Resend all that failed").click()
+        await owner.sees("2 callbacks will be sent again.")
+        dialog = page.get_by_role("dialog")
+        await dialog.get_by_label("Tenant").select_option("kiosk")
+        await owner.sees("1 callback will be sent again.")
+        assert await owner.faults() == []
+        await dialog.get_by_label("Tenant").select_option("All 2 that are owed callbacks")
+        await owner.sees("2 callbacks will be sent again.")
+        await owner.agrees("Resend them")
+
+        await owner.sees("2 callbacks sent again: 2 delivered")
+        for name, job in jobs.items():
+            assert (await running.job(job, keys[name]))["delivery"]["status"] == "delivered"
+
+
+async def test_nothing_is_resent_of_a_list_that_is_still_read(visitor: Visitor, running: Shop) -> None:
+    come = asyncio.Event()
+
+    async def late(route: Route) -> None:
+        await come.wait()
+        await route.continue_()
+
+    await visitor.page.route("**/v1/receivers", late)
+    page = await visitor.open("/console/receivers")
+
+    await expect(visitor.role("button", "Resend all that failed")).to_be_disabled()
+    await page.locator("main[aria-busy='true']").wait_for()
+    assert await page.locator(".card:visible").count() == 0
+    come.set()
+    await visitor.sees("No callbacks yet")
+    await page.locator("main:not([aria-busy])").wait_for()
+
+
 async def test_an_operator_of_too_many_tenants_sees_the_own_receivers(owner: Visitor, running: Shop) -> None:
     owner.expected.append("422")
     refusal = {"detail": "tenant: must be the id of one", "error": {"code": "validation_error", "message": "tenant"}}
@@ -282,5 +323,6 @@ async def test_an_operator_of_too_many_tenants_sees_the_own_receivers(owner: Vis
     page = await owner.open("/console/receivers")
 
     await page.wait_for_url("**/console/receivers?tenant=default")
+    await owner.sees("There are too many tenants to show them together: choose one.")
     await page.get_by_role("table", name="Receivers").get_by_role("row").nth(1).wait_for()
     assert await page.get_by_label("Tenant").locator("option:checked").inner_text() == "Your own"

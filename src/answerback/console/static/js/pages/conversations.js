@@ -31,7 +31,7 @@ export async function page(view) {
   const lead = "What the service remembers, and which messages wait for their turn.";
   fill(
     view.root,
-    head("Conversations", lead, whose(view, { all: isAll }), opener(view.tenant === ALL ? null : view.tenant)),
+    head("Conversations", lead, whose(view), opener(view.tenant === ALL ? null : view.tenant)),
     h("section.card", { "aria-label": "Conversations" }, place),
   );
   const before = view.query.get("before");

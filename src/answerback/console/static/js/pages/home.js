@@ -31,7 +31,7 @@ export async function page(view) {
   const lead = all && !tenant ? "All tenants together." : null;
   fill(
     view.root,
-    head("Home", lead, all ? whose(view, { all }) : null, test),
+    head("Home", lead, whose(view), test),
     h(
       "div.stack",
       {},
@@ -83,14 +83,26 @@ function provider({ mock, providers, default_model: model }) {
       h("span", {}, "No LLM is asked: a mock answers, as ", h("code", {}, model), "."),
       h("span", {}, "For real answers set a provider's key, and no MOCK_MODE."),
     );
-  const away = providers.find((each) => each.reachable === false);
-  const [first, ...others] = providers;
-  const more = others.map((each) => h("div.row", {}, inline(each.name), standing(each), rest(each)));
-  const why = away?.error ? h("div.cut", { title: away.error }, away.error) : null;
-  const named = first ? h("div", {}, inline(first.name)) : null;
-  const about = why ?? h("div.cut", {}, "Default ", h("code", {}, model));
-  return figure("Provider", first ? standing(first) : badge("None"), first ? rest(first) : null, named, more, about);
+  const preset = h("div.cut", {}, "Default ", h("code", {}, model));
+  const [only, ...others] = providers;
+  if (others.length) return figure("Providers", reached(providers), preset, providers.map(one));
+  const named = only ? h("div", {}, inline(only.name)) : null;
+  return figure("Provider", only ? standing(only) : badge("None"), only ? rest(only) : null, named, why(only) ?? preset);
 }
+
+/** How many of several can be reached. */
+function reached(providers) {
+  const n = providers.filter(({ reachable }) => reachable).length;
+  const isKnown = providers.some(({ reachable }) => reachable !== null);
+  const tone = !isKnown ? "" : n === providers.length ? "good" : n ? "warn" : "bad";
+  return badge(isKnown ? `${n} of ${providers.length} reachable` : "No answer yet", tone);
+}
+
+const one = (provider) =>
+  h("div.lines.provider", {}, h("div.strong", {}, inline(provider.name)), standing(provider), rest(provider), why(provider));
+
+const why = (provider) =>
+  provider?.reachable === false && provider.error ? h("div.cut", { title: provider.error }, provider.error) : null;
 
 function open({ jobs, oldest_queued_seconds: oldest }, tenant) {
   const states = ["queued", "running", "held", "scheduled", "awaiting", "quarantined"];
@@ -143,7 +155,7 @@ function jobsThatFailed(code, tenant) {
 
 function recent(own) {
   const table = jobsTable("Newest jobs", { compact: true, own });
-  const nothing = empty("No jobs yet", "Send a first message with the command beside this, or with the button above.");
+  const nothing = empty("No jobs yet", "Send a first message with the command of this page, or with its button.");
   const place = h("div", {}, nothing);
   const all = h("a.small", { href: "/console/jobs" }, "All jobs");
   return {

@@ -2,7 +2,7 @@
 
 import { get } from "../api.js";
 import { fill, h, refill } from "../dom.js";
-import { counted } from "../format.js";
+import { counted, sentence } from "../format.js";
 import { DELIVERY_STATES, JOB_STATES } from "../parts/badge.js";
 import { field, input, select } from "../parts/fields.js";
 import { jobsTable } from "../parts/jobs_table.js";
@@ -79,7 +79,7 @@ function name(view, place, names) {
   const move = ({ target }) => go(changed(view.query, { tenant: target.value, before: "" }));
   const chosen = tenantOf(view);
   place.tenant.hidden = false;
-  fill(place.tenant, field("Tenant", tenantChoice(names, chosen, { all: true, onchange: move })));
+  fill(place.tenant, field("Tenant", tenantChoice(names, chosen, move)));
   if (chosen === ALL) place.table = jobsTable("Jobs", { own: view.session.tenant, tenants: names });
 }
 
@@ -249,7 +249,10 @@ function setter(view, read) {
 function filters(view, place, read) {
   const { query } = view;
   const { set, typed, soon } = setter(view, read);
-  const choice = (name, values, all) => select([["", all], ...values], query.get(name) ?? "", { name, onchange: set });
+  const choice = (name, values, all) => {
+    const options = [["", all], ...values.map((each) => [each, sentence(each)])];
+    return select(options, query.get(name) ?? "", { name, onchange: set });
+  };
   const text = (name, placeholder) =>
     input({ type: "search", name, placeholder, value: query.get(name) ?? "", oninput: soon, onchange: typed });
   const more = ["kind", "model", "since", "until", "key"].some((name) => query.get(name));

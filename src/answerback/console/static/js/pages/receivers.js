@@ -37,20 +37,22 @@ export async function page(view) {
   );
   const receivers = new Receivers(view, tenantOrAll(view));
   const isAll = receivers.tenant === ALL;
-  const again = (server, tenant) => resend(view, server, parts.progress, { tenant, receivers: receivers.of(tenant) });
+  const how = { names: new Map(), own: view.session.tenant, others: isAll ? null : othersToo(view) };
+  const nameOf = (tenant) => how.names.get(tenant ?? how.own) ?? tenant ?? how.own;
+  const ownerOf = (tenant) => ({ tenant, name: nameOf(tenant), receivers: receivers.of(tenant) });
+  how.again = (server, tenants) => resend(view, server, parts.progress, tenants.map(ownerOf));
   parts.all = h(
     "button.button.primary",
-    { type: "button", onclick: () => again("", receivers.tenants()[0] ?? null) },
+    { type: "button", disabled: true, onclick: () => how.again("", receivers.owed()) },
     "Resend all that failed",
   );
   const lead =
     "Each server that your callbacks go to. One that is down holds up no other; what it is owed is sent again for days.";
   fill(
     view.root,
-    head("Receivers", lead, whose(view, { all: isAll }), parts.all),
+    head("Receivers", lead, whose(view), parts.all),
     h("div.stack", {}, parts.progress, h("section.card", { "aria-label": "Receivers" }, parts.place), parts.more),
   );
-  const how = { again, names: new Map(), own: view.session.tenant, others: isAll ? null : othersToo(view) };
   let own = null;
   receivers.drawn = () => {
     draw(parts, receivers, how);
@@ -60,7 +62,7 @@ export async function page(view) {
     await receivers.read();
   } catch (error) {
     if (!isAll || error.status !== 422) throw error;
-    // Tenants are too many to be shown together.
+    toast("There are too many tenants to show them together: choose one.");
     return goInstead(changed(view.query, { tenant: view.session.tenant }));
   }
   view.live(receivers.read);
@@ -95,8 +97,9 @@ class Receivers {
     return theirs;
   }
 
-  tenants() {
-    return [...new Set(this.items.map(({ tenant }) => tenant))];
+  /** The tenants that are owed something. */
+  owed() {
+    return [...new Set(this.items.filter(isOwed).map(({ tenant }) => tenant))];
   }
 
   async #get(tenant) {
@@ -119,8 +122,7 @@ function draw(parts, receivers, how) {
   });
   sync(parts.body, shown);
   fill(parts.place, items.length ? parts.table : nothing(how.others));
-  parts.all.hidden = receivers.tenants().length > 1;
-  parts.all.disabled = !items.some(isOwed);
+  parts.all.disabled = !receivers.owed().length;
 }
 
 function nothing(others) {
@@ -159,7 +161,7 @@ function row(one, cut, { again, names, own }) {
         "span.row.end",
         {},
         button("Send test", ({ currentTarget }) => test(one, currentTarget)),
-        isOwed(one) ? button("Resend", () => again(server, one.tenant)) : null,
+        isOwed(one) ? button("Resend", () => again(server, [one.tenant])) : null,
       ),
     ),
   );

@@ -30,7 +30,7 @@ export async function page(view) {
   );
   const lead = "What OpenAI's SDKs asked for with responses.create, stored under its id.";
   const list = h("section.card", { "aria-label": "Responses" }, place);
-  fill(view.root, head("Responses", lead, whose(view, { all: isAll })), list);
+  fill(view.root, head("Responses", lead, whose(view)), list);
   const before = view.query.get("before");
   let names = new Map();
   const draw = ({ items, next }) => {

@@ -16,12 +16,11 @@ export function field(name, control, about = null) {
 export const input = (props = {}) => h("input", { type: "text", autocomplete: "off", spellcheck: "false", ...props });
 export const area = (props = {}) => h("textarea", { rows: 3, ...props });
 
-/** `options`: values, or `[value, name]`. */
+/** `options`: values, or `[value, name]`. What is `chosen` by an address may be none of them: then it is one more. */
 export function select(options, chosen, props = {}) {
-  const made = options.map((each) => {
-    const [value, name] = Array.isArray(each) ? each : [each, each];
-    return h("option", { value, selected: value === chosen }, name);
-  });
+  const named = options.map((each) => (Array.isArray(each) ? each : [each, each]));
+  if (!named.some(([value]) => value === chosen)) named.push([chosen, chosen]);
+  const made = named.map(([value, name]) => h("option", { value, selected: value === chosen }, name));
   return h("select", props, made);
 }
 

@@ -23,28 +23,34 @@ const REREAD_MS = 2000;
 const COUNTING = 1 / 20;
 
 /**
- * Asks which; then shows in `place` what becomes of them. `server` is where they go, empty for all; `receivers` are
- * those that the page shows (see there), and `tenant` is whose, null for the reader's own.
+ * Asks which; then shows in `place` what becomes of them. `server` is where they go, empty for all. `owners` are whose
+ * they may be, `{tenant, name, receivers}` each: `tenant` is null for the reader's own, `receivers` are those of the page.
+ * The service resends those of one tenant at a time.
  */
-export async function resend(view, server, place, { tenant, receivers }) {
-  const at = sumAt(receivers.items, server);
+export async function resend(view, server, place, owners) {
+  const at = sumAt(owners, server);
   const state = select(STATES, at.waiting && !at.dead ? "pending" : "dead", { name: "status" });
   const url = input({ name: "url", value: server, placeholder: "Any URL" });
   const age = select(AGES, "", { name: "age" });
   const count = h("p.strong", { role: "status" }, "…");
   const erased = h("p.muted.small", {}, "Callbacks that were erased with their conversation cannot be sent again.");
-  const fields = [field("State", state), field("URL begins with", url), field("Owed since", age), count, erased];
+  const each = owners.map(({ name }, i) => [String(i), name]);
+  const owner = select([["", `All ${owners.length} that are owed callbacks`], ...each], "", { name: "owner" });
+  const fields = [
+    owners.length > 1 ? field("Tenant", owner) : null,
+    ...[field("State", state), field("URL begins with", url), field("Owed since", age), count, erased],
+  ];
   const body = () => asked(state.value, url.value.trim(), Number(age.value));
+  const theirs = () => (owner.value ? [owners[owner.value]] : owners);
   const submit = submitter("Resend them");
-  const counter = counting(count, submit, body, tenant);
+  const counter = counting(count, submit, () => matching(body(), theirs()));
   const form = h("div.form", { oninput: () => counter.soon() }, fields);
   counter.soon();
   const act = async () => {
-    const chosen = body();
-    const look = () => owedNow(chosen, tenant, receivers, view.signal);
+    const [chosen, whose] = [body(), theirs()];
+    const look = () => owedNow(chosen, whose, view.signal);
     const before = await look();
-    const headers = { "Idempotency-Key": newKey() };
-    const { resent } = await post("/v1/deliveries/resend", chosen, { query: { tenant }, headers });
+    const resent = await resendOf(chosen, whose);
     return { resent, others: othersOf(before, chosen.status, resent), look };
   };
   const done = await ask({ title: "Resend callbacks", body: form, submit, act });
@@ -61,25 +67,38 @@ function asked(status, url, hours) {
 }
 
 /** How many the service would resend: of all that there are, however many those be. */
-async function matching(body, tenant, signal) {
-  const asked = { query: { tenant }, signal };
-  return (await post("/v1/deliveries/resend", { ...body, dry_run: true }, asked)).matched;
+async function matching(body, owners, signal) {
+  const one = ({ tenant }) => post("/v1/deliveries/resend", { ...body, dry_run: true }, { query: { tenant }, signal });
+  return total(await Promise.all(owners.map(one)), ({ matched }) => matched);
 }
+
+/** Resends them, and returns how many those were. Only those are asked for whose tenant has any: each counts. */
+async function resendOf(body, owners) {
+  let resent = 0;
+  for (const { tenant } of owners) {
+    if (owners.length > 1 && !(await matching(body, [{ tenant }]))) continue;
+    const headers = { "Idempotency-Key": newKey() };
+    resent += (await post("/v1/deliveries/resend", body, { query: { tenant }, headers })).resent;
+  }
+  return resent;
+}
+
+const total = (list, of) => list.reduce((so, each) => so + of(each), 0);
 
 /**
  * How many that match, but for their state, wait or are being sent, and how many are dead. Those being sent are few, and
  * counted by their receivers; of the others the list of receivers looks at the newest only.
  */
-async function owedNow(body, tenant, receivers, signal) {
+async function owedNow(body, owners, signal) {
   const [dead, pending] = await Promise.all(
-    ["dead", "pending"].map((status) => matching({ ...body, status }, tenant, signal)),
+    ["dead", "pending"].map((status) => matching({ ...body, status }, owners, signal)),
   );
-  await receivers.read();
-  return { waiting: pending + sumAt(receivers.items, body.url ?? "").sending, dead };
+  await Promise.all(owners.map(({ receivers }) => receivers.read()));
+  return { waiting: pending + sumAt(owners, body.url ?? "").sending, dead };
 }
 
-/** Says how many match, a moment after the last change; `submit` waits for that, and for a match. */
-function counting(count, submit, body, tenant) {
+/** Says how many `match`, a moment after the last change; `submit` waits for that, and for a match. */
+function counting(count, submit, match) {
   let timer = null;
   let asking = 0;
   const say = (words, isReady) => {
@@ -88,7 +107,7 @@ function counting(count, submit, body, tenant) {
   };
   const find = async (mine) => {
     try {
-      const matched = await matching(body(), tenant);
+      const matched = await match();
       const words = matched ? `${counted(matched, "callback")} will be sent again.` : "No callback matches.";
       if (mine === asking) say(words, matched > 0);
     } catch (error) {
@@ -104,13 +123,13 @@ function counting(count, submit, body, tenant) {
 }
 
 /** How many callbacks wait, are being sent, and are dead, at the receivers whose URLs begin so. */
-function sumAt(items, prefix) {
-  const theirs = items.filter(({ url }) => prefix.startsWith(serverOf(url)) || serverOf(url).startsWith(prefix));
-  const sum = (of) => theirs.reduce((so, one) => so + of(one), 0);
+function sumAt(owners, prefix) {
+  const isAt = ({ url }) => prefix.startsWith(serverOf(url)) || serverOf(url).startsWith(prefix);
+  const theirs = owners.flatMap(({ receivers }) => receivers.items.filter(isAt));
   return {
-    waiting: sum((one) => one.waiting + one.held + one.sending),
-    sending: sum((one) => one.sending),
-    dead: sum((one) => one.dead),
+    waiting: total(theirs, (one) => one.waiting + one.held + one.sending),
+    sending: total(theirs, (one) => one.sending),
+    dead: total(theirs, (one) => one.dead),
   };
 }
 

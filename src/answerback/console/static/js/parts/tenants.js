@@ -49,25 +49,19 @@ function apart(names) {
   return [...names].map(([id, name]) => [id, isShared(name) ? `${name} (${tail(id)})` : name]);
 }
 
-/** The names, to choose from, with `all` also all together. */
-export function tenantChoice(names, chosen, { all = false, onchange }) {
-  const options = all ? [[ALL, "All tenants"], ...names] : [...names];
-  if (!options.some(([id]) => id === chosen)) options.push([chosen, chosen]);
-  return select(options, chosen, { name: "tenant", "aria-label": "Tenant", onchange });
-}
+/** The names, to choose from, and all together. */
+export const tenantChoice = (names, chosen, onchange) =>
+  select([[ALL, "All tenants"], ...names], chosen, { name: "tenant", "aria-label": "Tenant", onchange });
 
-/**
- * A choice of the tenant whose objects a page shows, if there is one, with `all` also of all together: it comes once the
- * names are read.
- */
-export function whose(view, { all = false } = {}) {
+/** A choice of the tenant whose objects a page shows, if there is one: it comes once the names are read. */
+export function whose(view) {
   const place = h("label.row.small.muted", { hidden: true });
-  const chosen = view.query.get("tenant") ?? (all ? ALL : view.session.tenant);
+  const chosen = view.query.get("tenant") ?? ALL;
   const onchange = ({ target }) => go(changed(view.query, { tenant: target.value, before: "" }));
   view.again(async () => {
     const names = await tenantNames(view);
     place.hidden = names.size < 2;
-    if (names.size > 1) fill(place, "Tenant", tenantChoice(names, chosen, { all, onchange }));
+    if (names.size > 1) fill(place, "Tenant", tenantChoice(names, chosen, onchange));
   });
   return place;
 }
