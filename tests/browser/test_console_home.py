@@ -57,7 +57,7 @@ async def test_the_chart_follows_and_keeps_the_minute_that_is_read(visitor: Visi
     await page.get_by_role("img", name="Answers a minute in the last hour: 1 answer, 0 failed.").wait_for()
     assert re.search(r"\d\d.*: 0 answers, 0 failed", await caption.inner_text())
     await page.keyboard.press("Tab")
-    await expect(caption).to_have_text("1 answer, 0 failed")
+    await expect(caption).to_have_text("1 answer, 0 failed in the last hour")
 
 
 async def test_home_shows_one_tenant_that_an_operator_chooses(owner: Visitor, running: Shop) -> None:

@@ -148,6 +148,14 @@ async def test_a_rest_of_one_model_names_it(owner: Visitor) -> None:
     await row.get_by_text("Upstream rate limited").wait_for()
 
 
+REACHING = """
+[...document.querySelectorAll("main td")].filter((cell) => {
+  const edge = cell.getBoundingClientRect().right;
+  return [...cell.querySelectorAll("*")].some((each) => each.getBoundingClientRect().right > edge + 1);
+}).map((cell) => cell.textContent)
+"""
+"""The cells whose words reach into the next one."""
+
 ROUTES = """
 default = "smart"
 [providers.local]
@@ -157,6 +165,7 @@ base_url = "{spare}"
 [routes]
 quick = [{{provider = "local", model = "openai/gpt-5-mini"}}]
 smart = [{{provider = "spare", model = "large"}}, {{provider = "local", model = "openai/gpt-5-mini"}}]
+a-name-that-is-longer-than-most = [{{provider = "spare", model = "{longest}"}}]
 """
 
 
@@ -164,7 +173,7 @@ async def test_named_routes_say_what_is_asked_in_which_order_and_who_rests(brows
     resting = replies.status(429, headers={"Retry-After": "600"})
     async with FakeLLM(default=resting) as spare, FakeLLM() as local:
         file = tmp_path / "routes.toml"
-        file.write_text(ROUTES.format(local=local.base_url, spare=spare.base_url))
+        file.write_text(ROUTES.format(local=local.base_url, spare=spare.base_url, longest=LONGEST_NAME))
         async with (
             shop(LLM_ROUTES_FILE=str(file), LLM_MODEL="") as running,
             browser.visit(running.service.url, OPERATOR) as visitor,
@@ -175,11 +184,19 @@ async def test_named_routes_say_what_is_asked_in_which_order_and_who_rests(brows
 
             rows = page.get_by_role("table", name="Routes").locator("tbody tr")
             await rows.nth(1).wait_for()
-            smart, quick = await rows.all_inner_texts()
+            smart, quick, _ = await rows.all_inner_texts()
             mini = r"\s+openai/gpt-5-mini\s+at local$"
-            assert re.match(r"smart\s+default\s+large\s+at spare\s+Resting\s+in .*" + mini, smart)
+            assert re.match(r"smart\s+default\s+large\s+at spare\s+Resting\s+ends in .*" + mini, smart)
             assert re.match("quick" + mini, quick)
-            assert await visitor.faults() == []
+            for width in (1280, 900, 360):
+                await page.set_viewport_size({"width": width, "height": 844})
+                assert await visitor.faults() == [], width
+                assert await page.evaluate(REACHING) == [], width
+
+            page = await visitor.open("/console")
+            figure = await page.locator(".figure", has_text="Providers").inner_text()
+            spare_rests = r"spare\s+Reachable\s+for .*\s+Resting\s+ends in .*"
+            assert re.search(r"2 of 2 reachable\s+Default smart\s+" + spare_rests + r"\s+local\s+Reachable", figure)
 
 
 async def test_a_tenant_is_shown_no_number_of_calls_of_all_tenants(visitor: Visitor, running: Shop) -> None:

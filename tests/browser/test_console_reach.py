@@ -169,6 +169,21 @@ async def test_times_are_of_the_readers_zone_and_exact_in_the_title(browser: Bro
         assert "ago" in await shown.inner_text() or "now" in await shown.inner_text()
 
 
+CLOCK = """async (at) => {
+  const {words} = await import("/console/assets/any/js/time.js");
+  return words(at, "clock", Date.parse("2026-12-01T20:00:00Z"));
+}"""
+
+
+async def test_a_time_of_another_day_has_its_day(browser: Browser, running: Shop) -> None:
+    """20:00 of that UTC day is the next morning in Tokyo."""
+    async with browser.visit(running.service.url, timezone_id="Asia/Tokyo", locale="en-GB") as visitor:
+        page = await visitor.open("/console")
+
+        assert await page.evaluate(CLOCK, "2026-12-01T15:30:01Z") == "00:30:01"
+        assert await page.evaluate(CLOCK, "2026-12-01T14:30:01Z") == "1 Dec, 23:30:01"
+
+
 async def test_an_address_that_is_no_page_says_so(visitor: Visitor) -> None:
     await visitor.open("/console/spend/unknown")
 

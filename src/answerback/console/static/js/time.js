@@ -5,6 +5,13 @@ import { h } from "./dom.js";
 const EXACT = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
 const DAY = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", year: "numeric" });
 const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const DATED = new Intl.DateTimeFormat(undefined, {
+  day: "numeric",
+  month: "short",
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+});
 const MINUTE = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
 
 /** What is due begins within this time, unless its receiver rests or no worker has room. */
@@ -14,7 +21,8 @@ export const exact = (at) => EXACT.format(new Date(at));
 export const minute = (at) => MINUTE.format(new Date(at));
 
 /**
- * `at` is RFC 3339 or epoch milliseconds. `form`: "ago" (also "in 5 s"), "for", "clock", "left" (a countdown), "next"
+ * `at` is RFC 3339 or epoch milliseconds. `form`: "ago" (also "in 5 s"), "for", "clock" (with the day, unless it
+ * is today), "left" (a countdown), "next"
  * (one to what may begin later than it is due), or "due" (one to an attempt, in words).
  */
 export function time(at, form = "ago") {
@@ -25,7 +33,7 @@ export function time(at, form = "ago") {
 
 export function words(at, form, now = Date.now()) {
   const seconds = (new Date(at).getTime() - now) / 1000;
-  if (form === "clock") return CLOCK.format(new Date(at));
+  if (form === "clock") return (isOneDay(at, now) ? CLOCK : DATED).format(new Date(at));
   if (form === "for") return span(Math.max(1, Math.floor(-seconds)));
   if (form === "due") return due(seconds);
   if (form === "next" && seconds < -OVERDUE_SECONDS) return "due";
@@ -34,6 +42,8 @@ export function words(at, form, now = Date.now()) {
   if (Math.abs(seconds) < 1) return "just now";
   return seconds < 0 ? `${span(Math.floor(-seconds))} ago` : `in ${span(Math.ceil(seconds))}`;
 }
+
+const isOneDay = (one, other) => new Date(one).toDateString() === new Date(other).toDateString();
 
 /** An attempt that did not begin when it was due waits for its receiver. */
 function due(seconds) {

@@ -12,7 +12,7 @@ import { inline } from "../parts/text.js";
 
 export const title = "Models";
 
-const COLUMNS = ["", "Provider", "Health", "Calls", "Failed", "Median latency", "Models"];
+const COLUMNS = ["", "Provider", "Health", "Calls", "Failed", "Median latency"];
 const NUMBERS = ["Calls", "Failed", "Median latency"];
 const SHOWN = 3;
 const REREAD_MS = 5000;
@@ -49,7 +49,7 @@ function table(name, columns) {
   const heads = columns.map((column) =>
     h("th", { scope: "col", class: NUMBERS.includes(column) ? "number" : "" }, column || h("span.unseen", {}, "Order")),
   );
-  const whole = h("table.cards", { "aria-label": name }, h("thead", {}, h("tr", {}, heads)), body);
+  const whole = h("table.cards.even", { "aria-label": name }, h("thead", {}, h("tr", {}, heads)), body);
   return { body, element: h("div.scroll", {}, whole) };
 }
 
@@ -62,9 +62,10 @@ function row(one, i, operator) {
       "td.wide",
       {},
       h("div", {}, inline(one.name)),
-      one.last_error ? h("p.small.muted.cut", { title: one.last_error }, `Last error: ${one.last_error}`) : null,
+      models(one.models),
+      one.last_error ? h("p.small.muted.wrap", {}, `Last error: ${one.last_error}`) : null,
     ),
-    h("td.nowrap", {}, health(one)),
+    h("td.wide", {}, h("div.lines", {}, standing(one), rests(one))),
     operator ? h("td.number", { "data-name": "Calls" }, number(one.calls)) : null,
     h("td.number", { "data-name": "Failed" }, failed(one)),
     h(
@@ -72,7 +73,6 @@ function row(one, i, operator) {
       { "data-name": "Median latency" },
       one.latency_ms_p50 === null ? h("span.none.muted", {}, "–") : milliseconds(Math.round(one.latency_ms_p50)),
     ),
-    h("td.nowrap", { "data-name": "Models" }, models(one.models)),
   );
 }
 
@@ -107,7 +107,7 @@ function routed({ name, default: isDefault, steps }, standings) {
   return h(
     "tr",
     {},
-    h("td", {}, h("span.row.strong", {}, inline(name), isDefault ? label("default", "mark") : null)),
+    h("td.wide", {}, h("span.row.strong", {}, inline(name), isDefault ? label("default", "mark") : null)),
     h(
       "td.wide",
       {},
@@ -120,18 +120,15 @@ function routed({ name, default: isDefault, steps }, standings) {
   );
 }
 
-function health(one) {
-  return h("div.lines", {}, standing(one), rests(one));
-}
-
+/** Those that it says it has; nothing where any may be asked of it. */
 function models(names) {
-  if (!names) return h("span.muted", {}, "Any");
+  if (!names) return null;
   const more = names.length - SHOWN;
   const rest = more > 0 ? h("span.small.muted", { title: names.join("\n") }, counted(more, "other")) : null;
   return h(
-    "span.row",
+    "div.row.names",
     {},
-    names.slice(0, SHOWN).map((name) => label(name)),
+    names.slice(0, SHOWN).map((name) => label(inline(name))),
     rest,
   );
 }

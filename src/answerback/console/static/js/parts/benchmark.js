@@ -165,7 +165,7 @@ function compared(reports) {
 
 function before(items, shown, draw) {
   if (!items.length)
-    return empty("No benchmarks yet", "Each one is stored with all its runs, and can be looked at here again.");
+    return empty("No benchmarks yet", "Run one with the form of this page: it is stored with all its runs, and can be compared with later ones.");
   const row = (one) =>
     h(
       "li.item",

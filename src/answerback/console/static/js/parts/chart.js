@@ -27,7 +27,7 @@ export function minuteChart() {
 
   function say() {
     const one = minutes.find((each) => each.minute === read);
-    const said = one ? `${minute(one.minute)}: ${words(one)}` : total(minutes);
+    const said = one ? `${minute(one.minute)}: ${words(one)}` : `${total(minutes)} in the last hour`;
     fill(caption, said);
     slider.max = String(Math.max(0, minutes.length - 1));
     slider.value = String(one ? minutes.indexOf(one) : minutes.length - 1);

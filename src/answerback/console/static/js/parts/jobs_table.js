@@ -29,7 +29,7 @@ export function jobsTable(name, { compact = false, own = null, tenants = new Map
     drawn &&= !isOther;
     const added = sync(
       body,
-      jobs.map((job) => ({ key: job.job_id, value: job, make: () => row(job, columns, { own, tenants }) })),
+      jobs.map((job) => ({ key: job.job_id, value: job, make: () => row(job, columns, { own, tenants, compact }) })),
     );
     if (drawn) for (const key of added) body.querySelector(`[data-key="${key}"]`).classList.add("fresh");
     const news = drawn ? added : [];
@@ -56,7 +56,7 @@ const CELLS = {
   Job: (job) => h("td.nowrap", {}, h("span.row", {}, h("span", {}, job.kind), id(job.job_id))),
   Tenant: (job, { tenants }) =>
     h("td", { "data-name": "Tenant" }, h("div.cut", {}, inline(tenants.get(job.tenant_id) ?? job.tenant_id))),
-  "Conversation or model": (job) => h("td.wide", {}, about(job)),
+  "Conversation or model": (job, seen) => h("td.wide", {}, about(job, seen)),
   Callback: (job) => h("td.nowrap", {}, delivery(job.delivery)),
   Took: (job) => h("td.number.nowrap", { "data-name": "Took" }, took(job)),
   Accepted: (job) => h("td.when.nowrap.muted", {}, time(job.created_at)),
@@ -69,13 +69,16 @@ const row = (job, columns, seen) =>
     columns.map((column) => CELLS[column](job, seen)),
   );
 
-function about(job) {
+/** In a compact list nothing else says which kind of job it is. */
+function about(job, { compact }) {
   const named = job.session_id ?? job.submission_id ?? null;
   // While it runs again, what failed before is over.
   const error = job.status === "running" ? null : job.error;
-  if (!named && !job.model && !error) return h("span.none.muted", {}, "–");
+  if (!named && !job.model && !error) return compact ? h("span.muted", {}, job.kind) : h("span.none.muted", {}, "–");
   const first = named ? h("div.cut", {}, inline(named)) : job.model ? h("div.cut.muted", {}, inline(job.model)) : null;
-  return error ? [first, h("div.cut.small.problem", {}, inline(`${error.code}: ${error.message}`))] : first;
+  if (!error) return first;
+  const why = `${error.code}: ${error.message}`;
+  return [first, h("bdi.two.small.problem", { dir: "auto", title: why }, why)];
 }
 
 function delivery(one) {

@@ -19,7 +19,7 @@ export function rest({ resting_until: until, reason, model = null }) {
   const why = reason ? `: ${sentence(reason)}` : null;
   const whole = badge("Resting", "warn");
   const state = model === null ? whole : [whole, h("span.small", {}, inline(model))];
-  return h("span.row", {}, state, h("span.small.muted", {}, time(until, "left"), why));
+  return h("span.row", {}, state, h("span.small.muted", {}, "ends ", time(until, "left"), why));
 }
 
 /** Of a provider of GET /v1/providers: each of its rests. */

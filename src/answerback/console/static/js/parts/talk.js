@@ -9,7 +9,7 @@ const SAID = 600;
 
 /** A message. `foot` stands under it, small. */
 export function bubble(role, content, foot = null) {
-  const name = { user: "You", assistant: "Answer", system: "System", tool: "Tool" }[role] ?? role;
+  const name = { user: "User", assistant: "Answer", system: "System", tool: "Tool" }[role] ?? role;
   const body = typeof content === "string" ? said(content) : content;
   return h(
     "li.bubble",

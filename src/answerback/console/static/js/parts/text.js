@@ -57,7 +57,7 @@ export function textOf(content) {
 /** An id, short, with a button that copies it. */
 export function id(value, href = null) {
   const words = href ? h("a.mono", { href, title: value }, tail(value)) : h("span.mono", { title: value }, tail(value));
-  return h("span.id", {}, words, copyButton(value, "Copy the id"));
+  return h("span.id", {}, words, copyButton(value, `Copy the id ${tail(value)}`));
 }
 
 export function copyButton(value, name) {

@@ -44,8 +44,9 @@ function tries(job, behind) {
   const shown = [];
   let since = job.created_at;
   let last = null;
-  for (const each of job.attempts) {
-    shown.push(waited(since, each.started_at, last, each, behind), tried(each));
+  for (const [i, each] of job.attempts.entries()) {
+    const isFree = each.number === (job.attempts[i + 1]?.number ?? numberNow(job));
+    shown.push(waited(since, each.started_at, last, each, behind), tried(each, isFree));
     since = each.finished_at;
     last = each;
   }
@@ -53,6 +54,12 @@ function tries(job, behind) {
   if (left > 0) shown.splice(-1, 0, step("wait", `${left} more attempts, not kept`, null));
   if (job.status === "running") shown.push(waited(since, job.claimed_at, last, underWay(job, last), behind));
   return shown;
+}
+
+/** The number of the attempt under way, or of the next one. One that cost no attempt has that of the one after it. */
+function numberNow({ status, attempt }) {
+  if (ENDED.includes(status)) return null;
+  return status === "running" ? attempt : attempt + 1;
 }
 
 /** Between the attempt `last`, null before the first one, and the `next`; a short wait that says nothing is not shown. */
@@ -64,9 +71,10 @@ function waited(since, until, last, next, behind) {
 
 /** The attempt under way, as far as waiting goes: what the job was put off for, unasked, is its error until it ends. */
 function underWay({ error }, last) {
-  const isOfLast = error && last?.error === `${error.code}: ${error.message}`;
-  return { put_off: null, put_off_for: isOfLast ? null : error };
+  return { put_off: null, put_off_for: isOf(error, last) ? null : error };
 }
+
+const isOf = (error, attempt) => error && attempt?.error === `${error.code}: ${error.message}`;
 
 function whatFor(last, behind, { put_off: times, put_off_for: quota }, until) {
   if (times || quota || last?.http_status === 429) {
@@ -90,14 +98,14 @@ const WORDS = {
   released: "given back",
 };
 
-function tried(one) {
+function tried(one, isFree) {
   const took = one.duration_ms === null ? null : span(one.duration_ms / 1000);
   const status = one.http_status ? `HTTP ${one.http_status}` : null;
   const facts = [words(one.status), status, took && `took ${took}`].filter(Boolean).join(" · ");
   const remark = one.remark && one.remark !== one.error ? line("For operators: ", h("bdi", {}, one.remark)) : null;
   return step(
     toneOfAttempt(one.status),
-    `Asked the LLM, attempt ${one.number}`,
+    isFree ? "Asked the LLM, costs no attempt" : `Asked the LLM, attempt ${one.number}`,
     one.started_at,
     line(facts),
     reason(one.error),
@@ -122,7 +130,8 @@ function standing(one, linkTo) {
   if (ENDED.includes(one.status)) return null;
   if (one.status === "running") return step("busy now", `Asking the LLM, attempt ${one.attempt}`, one.claimed_at);
   const [tone, words] = STANDING[one.status] ?? ["busy now", one.status];
-  return step(tone, words, null, because(one, linkTo), one.error ? reason(one.error.message) : null);
+  const why = one.error && !isOf(one.error, one.attempts.at(-1)) ? reason(one.error.message) : null;
+  return step(tone, words, null, because(one, linkTo), why);
 }
 
 /** What it waits for, as the service says. */
