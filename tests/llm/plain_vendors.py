@@ -7,7 +7,7 @@ from answerback.llm.errors.meaning import Meaning
 M = Meaning
 KIMI_CYCLE = "You've reached your usage limit for this billing cycle. Your quota will be refreshed in the next cycle."
 CONVERSE = "when calling the ConverseStream operation: You don't have access to the model with the specified model ID."
-EXTRA_FIELD = [{"loc": ["body", "stream_options"], "msg": "extra fields not permitted", "type": "value_error.extra"}]
+EXTRA_FIELD = [{"loc": ["body", "top_k"], "msg": "extra fields not permitted", "type": "value_error.extra"}]
 
 
 def coded(code: str) -> dict[str, Any]:

@@ -34,6 +34,12 @@ NO_STREAM_OPTIONS = [
     (400, {"error": {"message": 'Invalid JSON payload received. Unknown name "streamOptions": Cannot find field.'}}),
     (501, {"error": {"message": "StreamOptions is not implemented"}}),
     (500, {"detail": "create() got an unexpected keyword argument 'stream_options'"}),
+    (404, {"error": {"message": "Unknown parameter: 'stream_options'", "param": "stream_options"}}),
+    (200, {"error": {"message": "Unrecognized argument: stream_options", "type": "invalid_request_error"}}),
+    # Some say nothing.
+    (400, b""),
+    (400, {"error": {"message": "Bad Request", "code": 400}}),
+    (422, {"detail": "Unprocessable Entity"}),
 ]
 
 
@@ -103,14 +109,13 @@ class TestMaxTokens:
 
         assert llm.calls[-1].body["max_tokens"] == 7
 
-    async def test_api_openai_com_gets_the_newer_name_without_a_refusal(
-        self, llm: FakeLLM, monkeypatch: pytest.MonkeyPatch
+    @pytest.mark.parametrize("host", ["api.openai.com", "eu.api.openai.com"])
+    async def test_openai_gets_the_newer_name_without_a_refusal(
+        self, llm: FakeLLM, monkeypatch: pytest.MonkeyPatch, host: str
     ) -> None:
         here = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", llm.port))]
         monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: here)
-        provider = OpenAICompatible(
-            f"http://api.openai.com:{llm.port}/v1", "k", "gpt-5-mini", now=lambda: 0, heavy=HeavyWork()
-        )
+        provider = OpenAICompatible(f"http://{host}:{llm.port}/v1", "k", "gpt-5-mini", now=lambda: 0, heavy=HeavyWork())
 
         await ask(provider, ChatRequest({"messages": MESSAGES, "max_tokens": 512}, 10))
         await ask(provider, request(max_tokens=1, max_completion_tokens=2))
@@ -133,6 +138,17 @@ def test_instructions_stay_where_they_are_for_api_openai_com_alone() -> None:
 
 
 class TestStreamOptions:
+    @pytest.mark.parametrize("said", [{"message": "输入内容过长"}, {"code": "context_length_exceeded"}], ids=str)
+    async def test_a_refusal_with_a_reason_is_the_callers(
+        self, llm: FakeLLM, provider: OpenAICompatible, said: Any
+    ) -> None:
+        llm.then(refusal(400, {"error": said}))
+
+        with pytest.raises(ProviderError):
+            await read(provider, request(stream=True))
+
+        assert llm.total == 1
+
     @pytest.mark.parametrize(("status", "body"), NO_STREAM_OPTIONS)
     async def test_they_are_left_out_once_they_are_refused(
         self, llm: FakeLLM, provider: OpenAICompatible, status: int, body: Any

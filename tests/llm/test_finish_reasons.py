@@ -17,7 +17,14 @@ WORDS: dict[Finish, list[Any]] = {
         *(" stop ", {"type": "stop", "matched": 2}, "eosFound", "<|return|>", "<|END_OF_TURN_TOKEN|>", "hit_eos"),
         *("stop_seq", "stop_str", "eos_id", "natural", "StopReason.END_TURN", "<FinishReason.stop: 'stop'>"),
         *("turn_complete", "message_stop", "stop_on_eos", "ended", "end of message"),
-        *("google_stop", "azure-stop", "VERTEX_AI_STOP", "openaiFinishReasonStop"),
+        *(
+            "completed-without-error",
+            "stop_no_error",
+            "google_stop",
+            "azure-stop",
+            "VERTEX_AI_STOP",
+            "openaiFinishReasonStop",
+        ),
     ],
     Finish.CUT: [
         *("length", "LENGTH", "max_tokens", "MAX_TOKENS", "maxTokens", "max-tokens", "model_length", "ERROR_LIMIT"),
@@ -58,7 +65,16 @@ WORDS: dict[Finish, list[Any]] = {
         *("retracted", "withdrawn", "stop_button", "max_retries", "schema_violation", "exceeded", "internal"),
         *("bad_gateway", "gateway", "cuda_oom", "segfault", "fault", "terminate", "terminated_early", "expired"),
         *("halted", "offline", "no_capacity", "unauthorized", "forbidden", "payment_required", "restarted"),
-        *("maintenance", "SIGTERM", "kill", "user_stop", "manual_stop", "forced_stop", "emergency_stop"),
+        *(
+            "connection_lost_no_error",
+            "maintenance",
+            "SIGTERM",
+            "kill",
+            "user_stop",
+            "manual_stop",
+            "forced_stop",
+            "emergency_stop",
+        ),
         *("load_shedding", "bad_output", "not_ready", "backend_gone", "migrated", "not_found", "retry_later"),
         *("try_again", "EPIPE", "cut_by_server", "no_output", "outage", "degraded", "illegal_state", "network"),
     ],
@@ -72,7 +88,7 @@ WORDS: dict[Finish, list[Any]] = {
     Finish.UNKNOWN: [
         *("a_word_of_its_own", "a reason of its own", "ファイン", "42", "exchanged"),
         *("finished_normally", "normal_termination", "terminated_normally", "terminator"),
-        *("termination_token", "terminating_sequence"),
+        *("termination_token", "terminating_sequence", "no_error", "without-errors", "not_interrupted"),
     ],
 }
 ALL = [(word, finish) for finish, words in WORDS.items() for word in words]

@@ -16,7 +16,9 @@ MOST_MODELS = 1_000
 
 MAX_TOKENS, MAX_COMPLETION_TOKENS = "max_tokens", "max_completion_tokens"
 STREAM, STREAM_OPTIONS = "stream", "stream_options"
-RENAMING_HOSTS = frozenset({"api.openai.com"})
+OPENAI_HOST = "api.openai.com"
+"""And, below it, those of regions, such as `eu.api.openai.com`."""
+RENAMING_HOSTS = frozenset({OPENAI_HOST})
 """Upstreams whose models all take `max_completion_tokens`, and some nothing else (OpenAI's API reference)."""
 
 OF_OPENAI = frozenset({"prompt_cache_key", "safety_identifier", "service_tier"})
@@ -49,6 +51,12 @@ _VALUE = re.compile(
 )
 """What a refusal of a value says, not of the field."""
 
+_NO_REASONS = frozenset(
+    {"", "error", "http error", "bad request", "badrequest", "error bad request", "invalid request", "validation error"}
+    | {"unprocessable entity", "unprocessable content", "invalid input", "invalid_request_error", "bad_request_error"}
+)
+"""Messages that say nothing but that the request is refused."""
+
 _NO_ARGUMENT = re.compile(r"unexpected keyword argument|extra inputs are not permitted", re.IGNORECASE)
 
 
@@ -64,6 +72,8 @@ class Adaptations:
     """What the models of one upstream refuse. `host` is the upstream's."""
 
     def __init__(self, host: str | None) -> None:
+        if f".{host}".endswith(f".{OPENAI_HOST}"):
+            host = OPENAI_HOST
         self._renames = host in RENAMING_HOSTS
         self._never = frozenset() if host in TAKING_HOSTS else OF_OPENAI
         if host not in INSTRUCTED_HOSTS:
@@ -97,18 +107,33 @@ def change_after(error: ProviderError, body: Mapping[str, Json], optional: froze
     """What to change after a refusal, so that the request may be asked again at once; None where nothing of ours is
     refused. `optional` are fields of ours that the answer can do without."""
     failure = error.failure
-    if not _refuses(error) or error.http_status is None or error.elsewhere:
-        return None
     said = " ".join(filter(None, (failure.param, failure.upstream_code, failure.message, error.reason)))
+    if not _refuses(error) or (error.elsewhere and not _is_of_a_field(error, said)):
+        return None
     for field in (*sorted(optional), MAX_TOKENS):
         named = _has(body, field) and any(_names(said, name) for name in _ALIASES.get(field, (field,)))
         if named and _is_ours(field, body, said):
             return Change(field, certain=True)
-    if failure.code is not ErrorCode.UPSTREAM_REFUSED:
+    if failure.code is not ErrorCode.UPSTREAM_REFUSED or error.http_status is None or error.elsewhere:
         return None
+    if STREAM_OPTIONS in optional & body.keys() and _says_nothing(error):
+        # Servers that say no reason refuse what they do not know; usage is asked for by the service alone.
+        return Change(STREAM_OPTIONS, certain=True)
     guesses = sorted(field for field in optional - _NEVER_GUESSED if field in body)
     # Some servers refuse a field without saying which.
     return Change(guesses[0], certain=False) if guesses else None
+
+
+def _says_nothing(error: ProviderError) -> bool:
+    """Whether a request is refused without any reason."""
+    said = re.sub(r"[\W\d]+", " ", (error.reason or "")[:200].lower()).strip()
+    unnamed = error.failure.param is None and error.failure.upstream_code is None
+    return error.http_status in (400, 422) and unnamed and said in _NO_REASONS
+
+
+def _is_of_a_field(error: ProviderError, said: str) -> bool:
+    """Whether a 404 found no fault but with a field: some gateways say so."""
+    return error.http_status == 404 and error.shown_status == 400 and _UNSUPPORTED.search(said) is not None
 
 
 def _is_ours(field: str, body: Mapping[str, Json], said: str) -> bool:

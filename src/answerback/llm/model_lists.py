@@ -5,11 +5,15 @@ from answerback.llm.answers.completions import invalid
 from answerback.llm.answers.usage_fields import count
 from answerback.llm.model import LONGEST_NAME, Model, name, storable
 
+_LISTS = ("data", "models", "result", "items", "endpoints", "model_list")
+"""Where a list stands: at OpenAI, Ollama and Gemini, Cloudflare, gateways, Databricks, LiteLLM."""
+_NAMES = ("id", "model", "name", "model_name", "slug")
+
 
 def models_of(document: Json) -> list[Model]:
     """The models of a list; entries that name none are skipped. Raises ProviderError for a document without a list,
     and for a list of other things."""
-    listed = document.get("data", document.get("models")) if isinstance(document, dict) else document
+    listed = _listed(document) if isinstance(document, dict) else document
     if listed is None and isinstance(document, dict) and document.get("object") == "list":
         # A list without entries, as Go writes one.
         listed = []
@@ -26,10 +30,19 @@ def models_of(document: Json) -> list[Model]:
     return models
 
 
+def _listed(document: dict[str, Json]) -> Json:
+    """What stands in place of a list, also where it is one level further down: `{"data": {"models": […]}}`."""
+    found = next((document[field] for field in _LISTS if document.get(field) is not None), None)
+    if isinstance(found, dict):
+        inner = next((found[field] for field in _LISTS if isinstance(found.get(field), list)), None)
+        return found if inner is None else inner
+    return found
+
+
 def _model(entry: Json) -> Model | None:
     if not isinstance(entry, dict):
         return None
-    given = entry.get("id", entry.get("model", entry.get("name")))
+    given = next((entry[field] for field in _NAMES if field in entry), None)
     if not isinstance(given, str) or not (model_id := name(given)) or len(given) > LONGEST_NAME:
         # Cut, it would be the name of no model.
         return None

@@ -164,6 +164,12 @@ _STEMS: Sequence[tuple[Finish, re.Pattern[str]]] = (
 """For words of no row; the first that is found counts."""
 
 
+_DENIED = re.compile(
+    r"(?:no|not|non|without)(?:an|any)?(?:error|fail|abort|interrupt|cancel|exception|issue)(?:s|l?ed|ure)?$"
+)
+"""What says that nothing went wrong: what stands before it counts."""
+
+
 def reason_of(choice: Mapping[str, Json]) -> Json:
     """What the choice says of its end: its `finish_reason`, or what stands beside it at OpenRouter, at Gemini and in
     OpenAI's vision preview: the model's own word, which counts where `finish_reason` is none, and where it says that
@@ -221,6 +227,9 @@ def _in_parts(word: str) -> Finish | None:
 
 
 def _by_stem(key: str) -> Finish | None:
+    if (denied := _DENIED.search(key)) is not None:
+        before = key[: denied.start()]
+        return _CLASSES.get(before) or _by_stem(before) if before else Finish.UNKNOWN
     return next((finish for finish, stems in _STEMS if stems.search(key)), None)
 
 
