@@ -17,6 +17,7 @@ from answerback.http.paths import Paths
 from answerback.http.request_log import ENDLESS, ERROR_CODE, NO_HANDLER, RequestLog, request_id
 from answerback.http.routing import RouteLabels
 from answerback.http.sse import Aborted
+from answerback.http.unfinished_bodies import LIGHT_BYTES, UnfinishedBodies
 from answerback.kernel.current_request import CURRENT_REQUEST, CurrentRequest
 from answerback.kernel.errors import NotFound
 from answerback.kernel.instruments import Instruments
@@ -55,6 +56,7 @@ class RequestMiddleware:
         self._cors = cors
         self._labels = labels
         self._limits = limits
+        self._bodies = UnfinishedBodies()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -62,7 +64,7 @@ class RequestMiddleware:
             return
         started = time.perf_counter()
         scope["path"] = self._paths.canonical(scope["path"])
-        exchange = _Exchange(scope, receive, send, self._limits.of(scope["path"]))
+        exchange = _Exchange(scope, receive, send, self._limits.of(scope["path"]), self._bodies)
         current = CurrentRequest(exchange.request_id)
         CURRENT_REQUEST.set(current)
         exchange.added += self._cors.headers(exchange.origin)
@@ -73,6 +75,7 @@ class RequestMiddleware:
             try:
                 await self._answer(scope, receive, exchange)
             finally:
+                self._bodies.ended(exchange)
                 seconds = time.perf_counter() - started
                 if tracer is not UNTRACED:
                     self._note(scope, exchange, span)
@@ -148,12 +151,15 @@ def _check_path(scope: Scope) -> None:
 class _Exchange:
     """One request and its response."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, max_body_bytes: int) -> None:
+    def __init__(
+        self, scope: Scope, receive: Receive, send: Send, max_body_bytes: int, bodies: UnfinishedBodies
+    ) -> None:
         self._scope = scope
         self._client: Client | None = scope.get("extensions", {}).get(CLIENT)
         self._receive = receive
         self._send = send
         self._max_body_bytes = max_body_bytes
+        self._bodies = bodies
         self._received = 0
         self._streams_events = False
         self._complete = False
@@ -194,9 +200,23 @@ class _Exchange:
             self._received += len(message.get("body", b""))
             if self._received > self._max_body_bytes:
                 self._refuse()
+            if self._received > LIGHT_BYTES:
+                self._count_body(more=message.get("more_body", False))
         elif message["type"] == "http.disconnect":
             self._gone = True
         return message
+
+    def _count_body(self, *, more: bool) -> None:
+        if more:
+            host, _ = self._scope.get("client") or ("", 0)
+            self._bodies.brought(self, host, self._received)
+        else:
+            self._bodies.ended(self)
+
+    def abort(self) -> None:
+        """Ends the request, whose body has not come whole."""
+        if self._client is not None:
+            self._client.hang_up()
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
