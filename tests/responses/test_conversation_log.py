@@ -237,3 +237,19 @@ async def test_another_tenant_finds_nothing(stores: Stores) -> None:
     ):
         with pytest.raises(NotFound):
             await call
+
+
+@pytest.mark.parametrize("newest_first", [True, False])
+async def test_large_items_that_came_in_one_request_are_paged_by_size_too(stores: Stores, newest_first: bool) -> None:
+    conversation = await create(stores)
+    await stores.conversation_log.add(TENANT, conversation, given(*(message(f"{n}" * 900_000) for n in range(5))))
+
+    read: list[list[str]] = []
+    after, more = None, True
+    while more:
+        page = await stores.conversation_log.page(TENANT, conversation, after, 10, newest_first=newest_first)
+        assert page is not None
+        read.append([text[0] for text in text_of(page.items)])
+        after, more = page.items[-1]["id"], page.has_more
+
+    assert read == ([["4", "3"], ["2", "1"], ["0"]] if newest_first else [["0", "1"], ["2", "3"], ["4"]])

@@ -55,7 +55,9 @@ def page_of(row_id: int, after: str | None, limit: int, *, newest_first: bool) -
         items.reverse()
     if after is not None:
         items = [item for item in items if _is_behind(after, item, newest_first=newest_first)]
-    return ItemPage(items[:limit], has_more=len(items) > limit or shown < len(sizes))
+    # One request may add megabytes of them.
+    fit = fitting((len(encoded(item)) for item in items), limit)
+    return ItemPage(items[:fit], has_more=len(items) > fit or shown < len(sizes))
 
 
 def newest_items(row_id: int, last: int, most: int) -> Operation[list[Item]]:
