@@ -114,7 +114,14 @@ async def test_is_an_error_in_place_of_an_answer_in_any_envelope(
         assert raised.value.failure.code is code
 
 
-@pytest.mark.parametrize("said", ["completed", {"id": "x", "message": {"role": "assistant"}}, {"data": {"step": 1}}])
+@pytest.mark.parametrize(
+    "said",
+    [
+        *("completed", "Retrieving documents from the index"),
+        *({"id": "x", "message": {"role": "assistant"}}, {"data": {"message": "Retrieving documents", "code": 1}}),
+    ],
+    ids=str,
+)
 async def test_is_no_error_where_a_gateway_only_says_how_far_it_is(
     llm: FakeLLM, provider: OpenAICompatible, said: Json
 ) -> None:

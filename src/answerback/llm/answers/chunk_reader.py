@@ -95,7 +95,7 @@ class ChunkReader:
             for at in range(0, len(body), READ_BYTES):
                 yield from self.read(body[at : at + READ_BYTES])
             yield from self.end()
-        elif isinstance(document, dict) and error_in(without_blank_error(document)) is None:
+        elif isinstance(document, dict) and error_in(without_blank_error(document), whole=True) is None:
             self.began = True
             if (chunk := self._chunk(body, document)) is not None:
                 yield from self._released(chunk)

@@ -67,7 +67,7 @@ def read_document(
         if broken is not None and document is None and not read_error(None, body).is_page:
             body = b""
         raise _failure(response.status, response.headers, read_error(document, body), now)
-    if (error := error_in(document)) is not None:
+    if (error := error_in(document, whole=True)) is not None:
         raise error_in_body(error, now, response.headers)
     if not isinstance(document, dict):
         if read_error(None, body).is_page:

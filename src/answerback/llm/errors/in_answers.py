@@ -25,16 +25,19 @@ _BROKEN_STATES = ("error", "failed", "failure")
 _ENVELOPES = ("fault", "response", "result", "data", "status", "body")
 """Fields that hold an error in place of an answer: Apigee's `fault`, Tencent Cloud's `Response`, Clova's `status`."""
 
-_NO_ANSWER = frozenset({"message", "msg", "id", "request_id", "requestid", "timestamp", "trace_id", "data", "result"})
+_MESSAGES = frozenset({"message", "msg"})
+_NO_ANSWER = _MESSAGES | frozenset({"id", "request_id", "requestid", "timestamp", "trace_id", "data", "result"})
 """Fields that hold no answer beside a message, where they hold anything."""
 
 BESIDE_CHOICES = frozenset({"x_groq", "base_resp", "errors", "error_code", "status"})
 """Fields that may report an error, or how the answer ended, beside choices."""
 
 
-def error_in(document: Json) -> Json:
-    """The error in a 200's body; None where there is none. Some upstreams report one without an `error`: vLLM
-    (`object`), MiniMax (`base_resp`), Cloudflare (`success`, `errors`), Zhipu (`code`, `msg`), Baidu (`error_code`)."""
+def error_in(document: Json, *, whole: bool = False) -> Json:
+    """The error in a 200's body; None where there is none. What fills a `whole` body in place of an answer may be one
+    in any envelope; an event of a stream may say how far a gateway is. Some upstreams report one without an `error`:
+    vLLM (`object`), MiniMax (`base_resp`), Cloudflare (`success`, `errors`), Zhipu (`code`, `msg`), Baidu
+    (`error_code`)."""
     if isinstance(document, list) and len(document) == 1:
         # Google puts a list around its errors.
         document = document[0] if isinstance(document[0], dict) and "error" in document[0] else None
@@ -49,9 +52,9 @@ def error_in(document: Json) -> Json:
     coded = "code" in document and (document["code"] is None or is_error(document["code"]))
     named = coded and ("message" in document or "msg" in document)
     listed = document.get("errors") or document.get("error_code")
-    if refused or named or listed or _is_sentence(document):
+    if refused or named or listed or _is_sentence(document, _NO_ANSWER if whole else _MESSAGES):
         return document
-    return _enveloped(document)
+    return _enveloped(document) if whole else None
 
 
 def _enveloped(document: Mapping[str, Json]) -> Json:
@@ -85,7 +88,7 @@ def _has_message(error: Json) -> bool:
     return isinstance(error, dict) and is_error(error.get("message"))
 
 
-def _is_sentence(document: Mapping[str, Json]) -> bool:
+def _is_sentence(document: Mapping[str, Json], beside: frozenset[str]) -> bool:
     """Whether it is what frameworks and gateways say in place of an answer: FastAPI's `detail`, AWS' `message` alone, a
     status beside any (RFC 9457)."""
     if any(is_error(document.get(name)) for name in _SENTENCES):
@@ -93,7 +96,7 @@ def _is_sentence(document: Mapping[str, Json]) -> bool:
     if any(STATUS_NUMBER.fullmatch(str(document.get(name))) for name in ("status", "statusCode", "status_code")):
         return True
     held = {name.lower() for name, value in document.items() if value not in (None, "", {}, [])}
-    return held <= _NO_ANSWER and any(_says_trouble(document.get(name)) for name in ("message", "msg"))
+    return held <= beside and any(_says_trouble(document.get(name)) for name in _MESSAGES)
 
 
 def _says_trouble(message: Json) -> bool:
