@@ -17,8 +17,9 @@ from answerback.database import revision as needed
 from answerback.database.postgres import migrate, open_database
 from answerback.database.postgres import schema as postgres_schema
 from answerback.kernel.errors import StorageUnavailable
+from answerback.kernel.instruments import Instruments
 from answerback.testing.clock import FakeClock
-from builders import accept
+from builders import Journal, accept
 from databases import PostgresDatabase
 
 
@@ -86,7 +87,7 @@ async def test_an_older_schema_is_left_to_the_command(
     next_version()
 
     with pytest.raises(StorageUnavailable, match=rf"schema {older}, .* needs next: run 'answerback migrate'"):
-        await open_database(fresh.url)
+        await open_database(fresh.url, Instruments(Journal()))
     assert await revision(fresh) == older
     await migrate(fresh.url)
 
@@ -99,7 +100,7 @@ async def test_a_database_of_the_first_edition_is_refused_and_left_alone(fresh: 
     await fresh.execute("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL)")
     await fresh.execute(f"INSERT INTO alembic_version VALUES ('000{number}')")
 
-    for use in (open_database(fresh.url), migrate(fresh.url)):
+    for use in (open_database(fresh.url, Instruments(Journal())), migrate(fresh.url)):
         with pytest.raises(StorageUnavailable, match=r"first edition.*start with an empty database") as refused:
             await use
         assert "\n" not in str(refused.value)
@@ -110,7 +111,7 @@ async def test_a_database_of_a_newer_version_is_refused_and_left_alone(fresh: Po
     await migrate(fresh.url)
     await fresh.execute("UPDATE alembic_version SET version_num = '9999'")
 
-    for use in (open_database(fresh.url), migrate(fresh.url)):
+    for use in (open_database(fresh.url, Instruments(Journal())), migrate(fresh.url)):
         with pytest.raises(StorageUnavailable, match="another version of answerback"):
             await use
     assert await revision(fresh) == "9999"
@@ -155,7 +156,7 @@ async def test_a_database_that_cannot_hold_every_text_is_refused(postgres_server
     await server.execute(f"CREATE DATABASE {name} ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0")
 
     with pytest.raises(StorageUnavailable, match="LATIN1; make one with ENCODING 'UTF8'"):
-        await open_database(postgres_server.rpartition("/")[0] + f"/{name}")
+        await open_database(postgres_server.rpartition("/")[0] + f"/{name}", Instruments(Journal()))
 
     await server.execute(f"DROP DATABASE {name} WITH (FORCE)")
 

@@ -15,9 +15,10 @@ from answerback.database.probe import LOOK, probe
 from answerback.jobs.kind import JobState
 from answerback.jobs.model import JobFilter
 from answerback.kernel.errors import StorageUnavailable
+from answerback.kernel.instruments import Instruments
 from answerback.testing.backends import PostgresServer
 from answerback.testing.clock import FakeClock
-from builders import TENANT, accept, state_of
+from builders import TENANT, Journal, accept, state_of
 from databases import PostgresDatabase
 from eventually import eventually
 from link import Link
@@ -95,7 +96,7 @@ async def test_a_server_that_is_not_there_is_named(mortal: PostgresServer) -> No
     mortal.kill()
     url = mortal.url.replace("postgres@", "postgres:open-sesame@")
     with pytest.raises(StorageUnavailable) as refused:
-        await open_database(url)
+        await open_database(url, Instruments(Journal()))
     mortal.restart()
 
     assert str(refused.value) == f"PostgreSQL at 127.0.0.1:{mortal.port}: Connection refused"
@@ -111,7 +112,7 @@ async def test_a_server_that_is_not_there_is_named(mortal: PostgresServer) -> No
 )
 async def test_a_server_that_cannot_be_reached_is_named_without_its_password(url: str, place: str) -> None:
     with pytest.raises(StorageUnavailable) as unreached:
-        await open_database(url)
+        await open_database(url, Instruments(Journal()))
 
     message = str(unreached.value)
     assert message.startswith(f"PostgreSQL at {place}: ")
@@ -120,7 +121,7 @@ async def test_a_server_that_cannot_be_reached_is_named_without_its_password(url
 
 async def test_a_database_that_does_not_exist_is_named(postgres_server: str) -> None:
     with pytest.raises(StorageUnavailable, match='database "missing" does not exist'):
-        await open_database(postgres_server.rpartition("/")[0] + "/missing")
+        await open_database(postgres_server.rpartition("/")[0] + "/missing", Instruments(Journal()))
 
 
 async def test_connections_that_an_operator_ends_are_replaced(stores: Stores, postgres: PostgresDatabase) -> None:

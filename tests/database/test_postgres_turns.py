@@ -13,6 +13,8 @@ from answerback.database.postgres.connections import POOL_SIZE, TENANT_PLACES
 from answerback.database.postgres.runner import GROUPS_AT_ONCE
 from answerback.database.postgres.session import NO_LOCK_TIMEOUT
 from answerback.database.statement import Statement
+from answerback.kernel.instruments import Instruments
+from builders import Journal
 from databases import PostgresDatabase
 
 LOCKED, FREE = 1, 2
@@ -62,7 +64,7 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 async def reads(postgres: PostgresDatabase) -> AsyncIterator[Reads]:
-    database = await open_database(postgres.url)
+    database = await open_database(postgres.url, Instruments(Journal()))
     holder = await asyncpg.connect(postgres.url)
     await holder.execute(f"SELECT pg_advisory_lock({LOCKED})")
     made = Reads(database, holder)

@@ -125,7 +125,7 @@ class Shop:
             recoveries=(stores.jobs.recover, recover_deliveries),
             expiries=(stores.jobs.release_quarantined, stores.jobs.expire),
             rare=(),
-            clock_step=ClockWatch(stores.database, instruments.clock, lease / 4).step,
+            leapt=ClockWatch(stores.database, instruments.clock, lease / 4).leapt,
             notifier=self.notifier,
             lease_seconds=lease,
             instruments=instruments,

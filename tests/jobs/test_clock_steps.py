@@ -1,10 +1,9 @@
-"""The wall clock is set an hour or a day back or forth while messages, leases and callbacks wait: nothing on SQLite
-waits for that long, and nothing ends early. A process that starts afterwards agrees. A database's server whose own
-clock is set is noticed."""
+"""The wall clock, on PostgreSQL its server's, is set an hour or a day back or forth while messages, leases and
+callbacks wait: nothing waits for that long, and nothing ends early. A process that starts afterwards agrees. A machine
+that slept leaves those who hold leases time to extend them."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
-from pathlib import Path
 
 import pytest
 
@@ -13,7 +12,6 @@ from answerback.inbox.model import Received, Verdict
 from answerback.jobs.kind import JobState
 from answerback.jobs.model import Swept
 from answerback.jobs.sweep import Sweep
-from answerback.kernel.errors import StorageUnavailable
 from answerback.kernel.instruments import Instruments
 from answerback.overview.model import MINUTE_MS, Count, Slot
 from answerback.testing.clock import FakeClock
@@ -34,8 +32,7 @@ from builders import (
     later,
     state_of,
 )
-from databases import PostgresDatabase, SqliteDatabase
-from racing import blocked, held
+from databases import Database
 from stores import Stores
 
 HOUR = 3600.0
@@ -44,16 +41,28 @@ Reopen = Callable[[], Awaitable[Stores]]
 
 
 @pytest.fixture
-async def reopen(path: Path, clock: FakeClock) -> AsyncIterator[Reopen]:
-    """Another process of the same machine, by its own view of the same clocks."""
+async def reopen(database: Database, clock: FakeClock) -> AsyncIterator[Reopen]:
+    """Another process on the same database, by its own view of the same clocks."""
     async with AsyncExitStack() as opened:
 
         async def open_one() -> Stores:
-            stores = await SqliteDatabase(path).open(clock)
+            stores = await database.open(clock)
             opened.push_async_callback(stores.close)
             return stores
 
         yield open_one
+
+
+async def settled(stores: Stores, clock: FakeClock) -> None:
+    """Some seconds in which a process looks at the database, as each does once a second."""
+    for _ in range(4):
+        clock.advance(1)
+        await stores.jobs.count_open()
+
+
+async def noticed(stores: Stores) -> None:
+    """This process was the first to look at the database after the step."""
+    await stores.jobs.count_open()
 
 
 @STEPS
@@ -63,6 +72,7 @@ async def test_a_retry_is_due_when_it_was_to_be(reopen: Reopen, clock: FakeClock
     await stores.jobs.put_off(await claim_job(stores), later(60.0), REPORT)
 
     clock.step(step)
+    await noticed(stores)
 
     for process in (stores, await reopen()):
         assert await claim_jobs(process) == []
@@ -76,6 +86,7 @@ async def test_a_message_expires_when_it_was_to(reopen: Reopen, clock: FakeClock
     waiting = await accept(stores, deadline_seconds=DAY)
 
     clock.step(step)
+    await noticed(stores)
     clock.advance(DAY - 1)
 
     for process in (stores, await reopen()):
@@ -107,6 +118,7 @@ async def test_a_callback_is_tried_again_when_it_was_to_be(reopen: Reopen, clock
     await stores.deliveries.send_later(await claim_delivery(stores), 60.0, REPORT)
 
     clock.step(step)
+    await noticed(stores)
 
     for process in (stores, await reopen()):
         assert await claim_deliveries(process) == []
@@ -124,6 +136,7 @@ async def test_what_is_kept_for_days_is_not_deleted_early(reopen: Reopen, clock:
     await stores.inbox.add(TENANT, Received("", 0, {}, b"{}", 2, Verdict.MISSING, None))
 
     clock.step(step)
+    await noticed(stores)
     stores = await reopen()
     clock.advance(DAY - 60)
 
@@ -151,121 +164,69 @@ async def test_times_that_are_shown_follow_the_wall_clock(reopen: Reopen, clock:
     assert shown.deadline_at == clock.now() + DAY * 1000
 
 
-BACK_AND_FORTH = pytest.mark.parametrize("step", [HOUR, -HOUR, DAY, -DAY])
+@STEPS
+async def test_what_was_due_already_goes_on_at_once(reopen: Reopen, clock: FakeClock, step: float) -> None:
+    """Given a callback that waits for a place, and a job whose turn had come, behind which new ones queue up."""
+    stores = await reopen()
+    await ended_job(stores)
+    first = await accept(stores, session="first")
+    clock.advance(60)
+
+    clock.step(step)
+    await accept(stores, session="second")
+
+    assert len(await claim_deliveries(stores)) == 1
+    assert [claim.id for claim in await claim_jobs(stores, 1)] == [first.job_id]
 
 
-async def follow(stores: Stores, step: float, processes: int = 3) -> None:
-    """What the sweeps of so many processes do that notice the step."""
-    step_ms = round(step * 1000)
-    for _ in range(processes):
-        while (await stores.jobs.follow_clock(step_ms)).total() or await stores.deliveries.follow_clock(step_ms):
-            continue
+async def test_a_clock_that_is_set_back_and_forth_again_moves_nothing(reopen: Reopen, clock: FakeClock) -> None:
+    stores = await reopen()
+    await accept(stores, deadline_seconds=DAY)
+    await stores.jobs.put_off(await claim_job(stores), later(60.0), REPORT)
+
+    for step in (-DAY, 2 * DAY, -HOUR, HOUR, -DAY):
+        clock.step(step)
+        await noticed(stores)
+        assert await claim_jobs(stores) == []
+        assert (await stores.jobs.expire()).total() == 0
+    clock.advance(60)
+
+    assert len(await claim_jobs(stores)) == 1
 
 
-@pytest.fixture
-async def served(postgres: PostgresDatabase, clock: FakeClock) -> AsyncIterator[Stores]:
-    """Whose server has this clock."""
-    stores = await postgres.open(clock)
-    yield stores
+@pytest.mark.parametrize("step", [-HOUR, -DAY])
+async def test_a_step_back_while_no_process_runs_delays_nothing(reopen: Reopen, clock: FakeClock, step: float) -> None:
+    stores = await reopen()
+    await accept(stores)
+    await stores.jobs.put_off(await claim_job(stores), later(60.0), REPORT)
+    await settled(stores, clock)
     await stores.close()
 
+    clock.step(step)
+    stores = await reopen()
 
-@BACK_AND_FORTH
-async def test_beside_a_server_whose_clock_is_set_nothing_waits_for_that_long_or_ends_early(
-    served: Stores, clock: FakeClock, step: float
+    assert await claim_jobs(stores) == []
+    clock.advance(60)
+    assert len(await claim_jobs(stores)) == 1
+
+
+@STEPS
+async def test_what_is_accepted_just_after_the_step_waits_no_longer(
+    reopen: Reopen, clock: FakeClock, step: float
 ) -> None:
-    """Given a callback and a message that wait for a retry, and a call under way."""
-    await ended_job(served)
-    await served.deliveries.send_later(await claim_delivery(served), 60.0, REPORT)
-    await accept(served, session="retried")
-    await served.jobs.put_off(await claim_job(served), later(60.0), REPORT)
-    called = await accept(served, session="called")
-    await claim_job(served)
+    """Given that the step is noticed by the process that accepts it, and not by a sweep before."""
+    stores, sweeping = await reopen(), await reopen()
 
     clock.step(step)
-    await follow(served, step)
+    await ended_job(stores)
+    await accept(stores, session="other")
 
-    assert (await served.jobs.expire()).total() == 0
-    assert await served.deliveries.expire(lambda _: True) == 0
-    clock.advance(61)
-    assert len(await claim_jobs(served)) == 1
-    assert len(await claim_deliveries(served)) == 1
-    assert (await served.jobs.recover())["jobs_requeued"] == 1
-    assert await state_of(served, called.job_id) is JobState.QUEUED
-
-
-@pytest.mark.parametrize("step", [HOUR, DAY])
-async def test_a_message_that_was_to_expire_in_a_while_does_so_after_a_step_forward(
-    served: Stores, clock: FakeClock, step: float
-) -> None:
-    await accept(served, deadline_seconds=600.0)
-
-    clock.step(step)
-    await follow(served, step)
-
-    clock.advance(590)
-    assert (await served.jobs.expire()).total() == 0
-    clock.advance(20)
-    assert (await served.jobs.expire()).total() == 1
-
-
-async def test_a_deadline_whose_row_another_transaction_holds_is_moved_once_that_lets_go(
-    served: Stores, other: Stores, postgres: PostgresDatabase, clock: FakeClock
-) -> None:
-    await accept(served, deadline_seconds=600.0)
-    claim = await claim_job(served)
-    clock.step(HOUR)
-
-    async with held(other, other.jobs.extend([(claim.id, claim.epoch)], LEASE)) as extending:
-        following = await blocked(postgres, served.jobs.follow_clock(round(HOUR * 1000)))
-        await extending.commit()
-
-    assert (await following).total() == 1
-    assert (await served.jobs.expire()).total() == 0
-
-
-async def test_a_deadline_that_two_processes_move_at_once_is_moved_once(
-    served: Stores, other: Stores, postgres: PostgresDatabase, clock: FakeClock
-) -> None:
-    await accept(served, deadline_seconds=600.0)
-    clock.step(HOUR)
-
-    async with held(other, other.jobs.follow_clock(round(HOUR * 1000))) as first:
-        second = await blocked(postgres, served.jobs.follow_clock(round(HOUR * 1000)))
-        moved = await first.commit()
-
-    assert (moved.total(), (await second).total()) == (1, 0)
-
-
-async def test_nothing_expires_until_what_waited_when_the_clock_was_set_has_been_moved(
-    clock: FakeClock, journal: Journal
-) -> None:
-    left, done = [StorageUnavailable("away"), 5, 2, 0], list[str]()
-
-    async def following(step_ms: int) -> Swept:
-        assert step_ms == HOUR * 1000
-        found = left.pop(0)
-        done.append(f"moved {found}")
-        if isinstance(found, StorageUnavailable):
-            raise found
-        return Swept(moved=found)
-
-    async def expires() -> Swept:
-        done.append("expired")
-        return Swept()
-
-    watch = ClockWatch(Server(clock), clock, LEASE / 4)  # type: ignore[arg-type]
-    sweep = Sweep((), (expires,), (), watch.step, Notifier(), LEASE, Instruments(journal, clock), (following,))
-    await sweep.sweep()
-    clock.step(HOUR)
-
-    assert [await sweep.sweep() for _ in range(3)] == [0, 7, 0]
-
-    assert done == ["expired", "moved away", "moved 5", "moved 2", "moved 0", "expired", "expired"]
+    assert len(await claim_jobs(sweeping)) == 1
+    assert len(await claim_deliveries(sweeping)) == 1
 
 
 class Server:
-    """The clock of a database's server, which may be set."""
+    """A database for which time passes while this machine sleeps."""
 
     def __init__(self, clock: FakeClock) -> None:
         self._clock = clock
@@ -285,19 +246,17 @@ async def expiry() -> Swept:
 
 def watched(clock: FakeClock, journal: Journal) -> Sweep:
     watch = ClockWatch(Server(clock), clock, LEASE / 4)  # type: ignore[arg-type]
-    return Sweep((recovery,), (expiry,), (), watch.step, Notifier(), LEASE, Instruments(journal, clock))
+    return Sweep((recovery,), (expiry,), (), watch.leapt, Notifier(), LEASE, Instruments(journal, clock))
 
 
-async def test_after_the_servers_clock_was_set_forward_holders_have_half_a_lease_to_extend(
-    clock: FakeClock, journal: Journal
-) -> None:
+async def test_after_the_machine_slept_holders_have_half_a_lease_to_extend(clock: FakeClock, journal: Journal) -> None:
     sweep = watched(clock, journal)
     assert await sweep.sweep() == 1
 
     clock.step(HOUR)
 
     assert await sweep.sweep() == 0
-    assert journal.lines[-1] == ("database_clock_stepped", {"seconds": HOUR})
+    assert journal.lines[-1] == ("stood_still", {"seconds": HOUR})
     clock.advance(LEASE / 4)
     assert await sweep.sweep() == 0
     clock.advance(LEASE / 4 - 0.001)
@@ -306,17 +265,7 @@ async def test_after_the_servers_clock_was_set_forward_holders_have_half_a_lease
     assert await sweep.sweep() == 1
 
 
-async def test_a_step_back_is_logged_and_postpones_nothing(clock: FakeClock, journal: Journal) -> None:
-    sweep = watched(clock, journal)
-    assert await sweep.sweep() == 1
-
-    clock.step(-HOUR)
-
-    assert await sweep.sweep() == 1
-    assert ("database_clock_stepped", {"seconds": -HOUR}) in journal.lines
-
-
-async def test_a_clock_that_drifts_is_not_stepped(clock: FakeClock, journal: Journal) -> None:
+async def test_a_machine_whose_time_drifts_has_not_slept(clock: FakeClock, journal: Journal) -> None:
     sweep = watched(clock, journal)
 
     for _ in range(100):
@@ -324,4 +273,4 @@ async def test_a_clock_that_drifts_is_not_stepped(clock: FakeClock, journal: Jou
         clock.step(LEASE / 4)
         assert await sweep.sweep() == 1
 
-    assert "database_clock_stepped" not in journal.events
+    assert "stood_still" not in journal.events

@@ -12,10 +12,7 @@ from answerback.settings import Settings
 async def open_database(settings: Settings, instruments: Instruments, committed: Committed | None = None) -> Database:
     """`committed` is called with each transaction that committed. Raises StorageUnavailable."""
     if settings.database_path is None:
-        # Time is the server's.
-        database: Database = await _postgres().open_database(
-            settings.postgres_dsn, None, instruments.metrics, committed
-        )
+        database: Database = await _postgres().open_database(settings.postgres_dsn, instruments, committed)
         return database
     return await sqlite.open_database(settings.database_path, instruments.clock, instruments.metrics, committed)
 

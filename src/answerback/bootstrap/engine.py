@@ -13,7 +13,7 @@ from answerback.jobs.kind import Queue, Registry, event_types
 from answerback.jobs.model import Swept
 from answerback.jobs.run import JobRunner
 from answerback.jobs.store import JobStore
-from answerback.jobs.sweep import Duty, Following, Sweep
+from answerback.jobs.sweep import Duty, Sweep
 from answerback.kernel.instruments import Instruments
 from answerback.kernel.retry import RetrySchedule
 from answerback.kernel.shares import Shares, Weights, with_batch
@@ -101,19 +101,11 @@ def _make_sweep(
             _counting("activity_pruned", lambda: stores.overview.prune(retention_ms)),
             _counting("inbox_pruned", stores.inbox.prune),
         ),
-        clock_step=ClockWatch(stores.database, instruments.clock, settings.lease_seconds / 4).step,
+        leapt=ClockWatch(stores.database, instruments.clock, settings.lease_seconds / 4).leapt,
         notifier=notifier,
         lease_seconds=settings.lease_seconds,
         instruments=instruments,
-        followings=(jobs.follow_clock, _deliveries_following(stores)),
     )
-
-
-def _deliveries_following(stores: Stores) -> Following:
-    async def follow(step_ms: int) -> Swept:
-        return Swept(delivery_times_moved=await stores.deliveries.follow_clock(step_ms))
-
-    return follow
 
 
 def callback_schedules(kinds: Registry) -> Mapping[str, RetrySchedule]:

@@ -10,7 +10,6 @@ from answerback.jobs import (
     all_tenants,
     cancel,
     claim,
-    clock_steps,
     depth,
     expire,
     finish,
@@ -212,10 +211,6 @@ class JobStore:
     async def expire(self) -> Swept:
         """Ends a batch of jobs whose deadline passed, or whose LLM did not call back in time."""
         return await self._write(partial(expire.expire, kinds=self._kinds))
-
-    async def follow_clock(self, step_ms: int) -> Swept:
-        """Moves a batch of times by a step of the clock."""
-        return Swept(job_times_moved=await self._write(lambda tx: clock_steps.follow_clock(tx, step_ms)))
 
     async def release_orphans(self) -> Swept:
         """Releases the next job of conversations whose head vanished; none should ever be found."""

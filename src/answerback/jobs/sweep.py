@@ -2,7 +2,6 @@
 number of processes."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
 
 from answerback.jobs.kind import JobState
 from answerback.jobs.model import Finished, Swept
@@ -11,15 +10,13 @@ from answerback.kernel.instruments import Instruments
 from answerback.queue.notifier import Notifier, Topic
 
 Duty = Callable[[], Awaitable[Swept]]
-ClockStep = Callable[[], Awaitable[float]]
-"""By how many seconds the database's clock was set since the last call, negative for back, 0.0 if it was not."""
-Following = Callable[[int], Awaitable[Swept]]
-"""Moves a batch of times by a step of the clock, in milliseconds."""
+Leapt = Callable[[], Awaitable[float]]
+"""By how many seconds the database's time ran ahead of this process's since the last call, 0.0 if it did not."""
 
 REUNION_LEASES = 0.5
 """In lease lengths: after an outage this long, recovery waits as long again, so that holders can extend first. No lease
-ends in a shorter outage: each is extended four times within its length. So it does after the database's clock was set
-forward, which ends every lease at once, and after this process stood still, most likely with the whole machine."""
+ends in a shorter outage: each is extended four times within its length. So it does after this process stood still, most
+likely with the whole machine, which may have ended every lease at once."""
 SWEEP_SECONDS = 1.0
 STILL_SECONDS = 2.0
 """Without an answer of the database for so long, and none refused, a process stood still; less may be its pause."""
@@ -33,26 +30,22 @@ RARE_SECONDS = 60.0
 
 class Sweep:
     """`recoveries` take expired leases away, `expiries` end what is overdue, both at each sweep; `rare` duties run once
-    a minute, and at each sweep as long as they find something. `followings` run after a step of the clock until they
-    find nothing; until then nothing expires."""
+    a minute, and at each sweep as long as they find something."""
 
     def __init__(
         self,
         recoveries: Sequence[Duty],
         expiries: Sequence[Duty],
         rare: Sequence[Duty],
-        clock_step: ClockStep,
+        leapt: Leapt,
         notifier: Notifier,
         lease_seconds: float,
         instruments: Instruments,
-        followings: Sequence[Following] = (),
     ) -> None:
         self._recoveries = recoveries
         self._expiries = expiries
         self._rare = rare
-        self._clock_step = clock_step
-        self._followings = followings
-        self._steps: list[int] = []
+        self._leapt = leapt
         self._notifier = notifier
         self._clock = instruments.clock
         self._log = instruments.log
@@ -72,10 +65,8 @@ class Sweep:
         what the others moved is counted all the same."""
         self._refused = False
         await self._look_at_clock()
-        moved = await self._follow_clock()
-        moved += await self._run(self._due_recoveries())
-        if not self._steps:
-            moved += await self._run(self._expiries)
+        moved = await self._run(self._due_recoveries())
+        moved += await self._run(self._expiries)
         if self._clock.monotonic() >= self._rare_at:
             rare = await self._run(self._rare)
             # A batch a minute would not keep up with a busy service: they go on until nothing is left.
@@ -123,22 +114,9 @@ class Sweep:
             self._log.info("callback_held", job=job_id, delivery=held.id, behind=held.behind)
 
     async def _look_at_clock(self) -> None:
-        step = await self._clock_step()
-        if step:
-            self._log.warning("database_clock_stepped", seconds=round(step, 3))
-            self._steps.append(round(step * 1000))
-        if step > 0:
+        if leapt := await self._leapt():
+            self._log.warning("stood_still", seconds=round(leapt, 3))
             self._recover_at = self._clock.monotonic() + self._reunion_seconds
-
-    async def _follow_clock(self) -> Swept:
-        """Moves what waited when the clock was set, as far as the database takes it now."""
-        moved = Swept()
-        while self._steps and not self._refused:
-            batch = await self._run([partial(each, self._steps[0]) for each in self._followings])
-            if not batch and not self._refused:
-                self._steps.pop(0)
-            moved += batch
-        return moved
 
     def _due_recoveries(self) -> Sequence[Duty]:
         self._await_reunion()

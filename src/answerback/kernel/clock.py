@@ -31,8 +31,9 @@ class Clock(Protocol):
 class SystemClock:
     """This machine's clocks.
 
-    Only Linux names its boots and counts the time since one. Elsewhere the wall clock stands in for that time, in one
-    boot that never ends: there a step of the wall clock moves scheduling, too.
+    Only Linux names its boots and counts the time since one. Elsewhere it is counted from the wall clock as this
+    process finds it, in one boot that never ends: there a process that starts after a step of the wall clock schedules
+    by another time than those that run.
     """
 
     @cached_property
@@ -48,7 +49,11 @@ class SystemClock:
     def since_boot(self) -> int:
         if sys.platform == "linux" and self._counts_boots:
             return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // 1_000_000
-        return self.now()
+        return self._unnamed_start + int(time.monotonic() * 1000)
+
+    @cached_property
+    def _unnamed_start(self) -> int:
+        return self.now() - int(time.monotonic() * 1000)
 
     @cached_property
     def _counts_boots(self) -> bool:

@@ -9,7 +9,7 @@ from answerback.queue.attempts import Report, reported
 from answerback.queue.fifo import release_orphans
 from answerback.queue.leases import extend
 from answerback.queue.unconfirmed import UnconfirmedClaims
-from answerback.webhooks import bulk_resend, clock_steps, expire, order, recover, resend
+from answerback.webhooks import bulk_resend, expire, order, recover, resend
 from answerback.webhooks import claim as claiming
 from answerback.webhooks import report as reporting
 from answerback.webhooks.bulk_resend import Page, Position, ResendFilter
@@ -112,10 +112,6 @@ class DeliveryStore:
     async def expire(self, is_open: Callable[[OriginKey], bool]) -> int:
         """Ends a batch of deliveries past their deadline whose origin's breaker is open; returns how many."""
         return await self._database.write.run(lambda tx: expire.expire(tx, is_open))
-
-    async def follow_clock(self, step_ms: int) -> int:
-        """Moves a batch of times by a step of the clock; returns how many."""
-        return await self._database.write.run(lambda tx: clock_steps.follow_clock(tx, step_ms))
 
     async def release_orphans(self) -> int:
         """Releases a batch of deliveries that are held behind nothing, of which there should never be one; returns how

@@ -47,7 +47,7 @@ CREATE TABLE signing_secrets (
 );
 CREATE INDEX signing_secrets_owner ON signing_secrets (owner);
 
--- SQLite's scheduling clock (`sqlite/clock.py`); empty on PostgreSQL, whose server has one.
+-- The scheduling clock (`sqlite/clock.py`, `postgres/clock.py`). On PostgreSQL it has one row, `server`.
 CREATE TABLE clock (
     boot_id TEXT NOT NULL PRIMARY KEY,
     offset_ms BIGINT NOT NULL,

@@ -24,6 +24,7 @@ from answerback.database.operation import (
     Operation,
     Transaction,
 )
+from answerback.database.postgres.clock import ClockStepped, PostgresClock
 from answerback.database.postgres.connections import (
     CLOSE_SECONDS,
     POOL_SIZE,
@@ -44,10 +45,6 @@ GROUPS_AT_ONCE = 2
 """Of one plan: while the server works on one group, this process prepares the other. More would make groups small."""
 TRIES = 5
 """How often an operation that conflicts is run in a transaction of its own."""
-
-WRITE = "BEGIN ISOLATION LEVEL READ COMMITTED"
-READ = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
-"""One snapshot: everything that an operation reads is of the same moment."""
 
 SEPARATE_SECONDS = 5.0
 """How long an operation that left its group waits for a place to run in, both tries together."""
@@ -87,19 +84,19 @@ def _next_group(queue: RoundRobin[_Entry]) -> list[_Entry]:
 
 
 class PostgresRunner:
-    """Implements `Runner`. `now` replaces the server's clock (epoch milliseconds) in tests."""
+    """Implements `Runner`."""
 
     def __init__(
         self,
         connections: Connections,
         begin: str,
-        now: Callable[[], int] | None,
+        clock: PostgresClock,
         metrics: Metrics,
         committed: Committed | None = None,
     ) -> None:
         self._connections = connections
         self._begin = begin
-        self._now = now
+        self._clock = clock
         self._committed = committed
         self._metrics = metrics
         self._driver = Driver()
@@ -253,13 +250,22 @@ class PostgresRunner:
 
     async def _transact(self, begin: Begin[T], settings: str) -> T:
         async def work(connection: Any) -> tuple[Transaction, T]:
-            server_time = (await connection.fetchrow(settings))[0]
-            now = server_time if self._now is None else self._now()
-            transaction = Transaction(now, wall=now)
+            began = self._clock.began()
+            transaction = self._clock.transaction(began, (await connection.fetchrow(settings))[0])
             return transaction, await self._driver.run(connection, begin(transaction))
 
-        transaction, result = await self._connections.transaction(self._begin, work)
+        try:
+            transaction, result = await self._connections.transaction(self._begin, work)
+        except ClockStepped:
+            await self._clock.follow(self._connections)
+            return await self._transact(begin, settings)
+        if self._clock.must_be_seen(transaction):
+            self._spawn(self._store_time())
         if self._committed is not None:
             self._committed(transaction)
         self._ended += 1
         return result
+
+    async def _store_time(self) -> None:
+        with contextlib.suppress(StorageUnavailable):
+            await self._clock.see(self._connections)

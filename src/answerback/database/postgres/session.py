@@ -37,10 +37,17 @@ async def with_types(connection: Any) -> Any:
     return connection
 
 
+WRITE = "BEGIN ISOLATION LEVEL READ COMMITTED"
+READ = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY"
+"""One snapshot: everything that an operation reads is of the same moment."""
+
+SERVER_TIME = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
+"""In epoch milliseconds."""
+
+
 def _begun(lock_timeout: str) -> str:
-    """The first statement of a transaction: returns the server's time in epoch milliseconds in the first column."""
-    time = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint"
-    return f"SELECT {time}, set_config('lock_timeout', '{lock_timeout}', true)"
+    """The first statement of a transaction: returns the server's time in the first column."""
+    return f"SELECT {SERVER_TIME}, set_config('lock_timeout', '{lock_timeout}', true)"
 
 
 NO_LOCK_TIMEOUT = _begun("0")

@@ -2,8 +2,9 @@
 
 It is a stored offset plus the machine's time since its boot. The first process of a boot stores the offset, such that
 the clock starts at the wall clock's time, or at the latest time of an earlier boot where that is later; every other
-process of the boot reads it. So `now` never goes back, within a boot or across one, and setting the wall clock while
-jobs wait makes none of them due earlier or later.
+process of the boot reads it, unless that would set the time back, as after a return to a snapshot of the machine. So
+`now` never goes back, within a boot or across one, and setting the wall clock while jobs wait makes none of them due
+earlier or later.
 """
 
 import sqlite3
@@ -13,7 +14,7 @@ from answerback.kernel.clock import Clock
 RESERVED_MS = 1000
 """How far ahead of `now` a boot's latest time is stored, so that it is written once a second and not each time."""
 
-FIND = "SELECT offset_ms FROM clock WHERE boot_id = ?"
+FIND = "SELECT offset_ms FROM clock WHERE boot_id = ? AND offset_ms + ? >= seen_at - ?"
 LATEST = "SELECT coalesce(max(seen_at), 0) FROM clock"
 FORGET_EARLIER_BOOTS = "DELETE FROM clock"
 START = "INSERT INTO clock (boot_id, offset_ms, seen_at) VALUES (?, ?, ?)"
@@ -40,11 +41,12 @@ class SqliteClock:
 
 
 def _offset(clock: Clock, connection: sqlite3.Connection) -> int:
-    if stored := connection.execute(FIND, (clock.boot_id,)).fetchone():
+    boot = clock.boot_id, clock.since_boot(), RESERVED_MS
+    if stored := connection.execute(FIND, boot).fetchone():
         return int(stored[0])
     connection.execute("BEGIN IMMEDIATE")
     # Another process may have started the clock since.
-    if stored := connection.execute(FIND, (clock.boot_id,)).fetchone():
+    if stored := connection.execute(FIND, boot).fetchone():
         connection.execute("ROLLBACK")
         return int(stored[0])
     now = max(clock.now(), connection.execute(LATEST).fetchone()[0])
