@@ -4,7 +4,14 @@ from typing import Any
 
 import pytest
 
-from answerback.kernel.waits import LONGEST_WAIT, parse_retry_after, wait_in_answer, wait_in_field, wait_in_text
+from answerback.kernel.waits import (
+    LONGEST_WAIT,
+    asked_in_headers,
+    parse_retry_after,
+    wait_in_answer,
+    wait_in_field,
+    wait_in_text,
+)
 
 NOW_MS = 1_750_000_000_000
 
@@ -64,6 +71,26 @@ def test_a_senseless_wait_is_none(value: str | None) -> None:
 
 
 @pytest.mark.parametrize(
+    ("retry_after", "reset", "seconds"),
+    [
+        ("60000", "58", 60.0),
+        ("60000", str(NOW_MS // 1000 + 2), 60.0),
+        ("1000", "1", 1.0),
+        ("60", "58", 60.0),
+        ("7200", "86400", 7_200.0),
+        ("7200000", "1", LONGEST_WAIT),
+        ("60000", "soon", 60_000.0),
+        ("60000", None, 60_000.0),
+        (None, "58", None),
+    ],
+)
+def test_the_reset_of_a_limit_shows_a_wait_in_milliseconds(
+    retry_after: str | None, reset: str | None, seconds: float | None
+) -> None:
+    assert asked_in_headers(retry_after, reset, None, NOW_MS) == seconds
+
+
+@pytest.mark.parametrize(
     ("text", "seconds"),
     [
         ("Please try again in 7.66s. Visit https://x to learn more.", 7.66),
@@ -84,6 +111,10 @@ def test_a_senseless_wait_is_none(value: str | None) -> None:
         ("Next request allowed in 12 seconds", 12.0),
         ("The limit will be lifted in 40 seconds", 40.0),
         ("The block expires in 33 seconds", 33.0),
+        ("Too many requests; your rate limit expires in 2 hours", 7_200.0),
+        ("Your API key expires in 30 days", None),
+        ("429: the trial expires in 3 days, upgrade now", None),
+        ("The upload link expires after 24 hours", None),
         ("back off for 8 seconds", 8.0),
         ("cooldown: 15s", 15.0),
         ("retry after 2 requests", None),

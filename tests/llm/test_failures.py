@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 from scripting import ask as complete
-from vendors import DENIED, NO_ROOM, NOBODY_ALLOWED, Example
+from vendors import DENIED, NO_ROOM, NOBODY_ALLOWED, Example, error
 
 from answerback.http.upstream import status_of
 from answerback.kernel.clock import SystemClock
 from answerback.kernel.errors import ErrorCode
 from answerback.kernel.heavy import HeavyWork
 from answerback.kernel.provider_error import Concerns, ProviderError
-from answerback.llm.errors.failures import UNLIKELY_WAIT
+from answerback.llm.errors.failures import LONGEST_OF_HEADERS
 from answerback.llm.model import ChatRequest
 from answerback.llm.openai_compatible import OpenAICompatible
 from answerback.llm.transport import MAX_RESPONSE_BYTES, NO_TLS, PERHAPS_TLS, TLS
@@ -112,6 +112,9 @@ ANTHROPIC_RESETS = {
     "anthropic-ratelimit-input-tokens-remaining": "0",
 }
 AGAIN_IN_2 = {"error": {"message": "Rate limit reached. Please try again in 2s.", "code": "rate_limit_exceeded"}}
+OF_A_DAY = error(
+    "Rate limit of 50 per 86400s exceeded for UserByModelByDay. Please wait 35325 seconds before retrying."
+)
 OF_WEEKS = {"error": {"message": "The weekly quota is used up.", "code": "rate_limit_exceeded"}}
 IN_FLIGHT = {"reason": "in_flight_budget_exhausted"}
 TOO_HEAVY = {"reason": "weight_exceeds_budget"}
@@ -138,12 +141,20 @@ TABLE = [
     limited("429 by garbage", status(429, "soon"), None),
     limited("429 by infinity", status(429, "inf"), None),
     limited("429 after a negative time", status(429, "-5"), None),
-    limited("429 of a day", status(429, "86400"), 86_400.0),
-    limited("429 of ages", status(429, "99999999999"), UNLIKELY_WAIT),
-    limited("429 by a date far away", status(429, "Wed, 30 Nov 2099 18:59:00 GMT"), UNLIKELY_WAIT),
-    limited("429 of two days by a header alone", status(429, "172800"), UNLIKELY_WAIT),
+    limited("429 of an hour", status(429, "3600"), 3_600.0),
+    limited("429 of a day by a header alone", status(429, "86400"), LONGEST_OF_HEADERS),
+    limited("429 of a day by kinds alone", of_kinds(requests="8h44m"), LONGEST_OF_HEADERS),
+    limited("429 of ten hours", replies.status(429, OF_A_DAY, {"Retry-After": "35325"}), 35_325.0),
+    limited(
+        "429 of a window in ms",
+        replies.status(429, headers={"Retry-After": "60000", "X-RateLimit-Reset": "58"}),
+        60.0,
+    ),
+    limited("429 of ages", status(429, "99999999999"), LONGEST_OF_HEADERS),
+    limited("429 by a date far away", status(429, "Wed, 30 Nov 2099 18:59:00 GMT"), LONGEST_OF_HEADERS),
+    limited("429 of two days by a header alone", status(429, "172800"), LONGEST_OF_HEADERS),
     limited("429 of two days", replies.status(429, OF_WEEKS, {"Retry-After": "172800"}), 172_800.0),
-    failed("503 of ages", status(503, "99999999999"), wait=UNLIKELY_WAIT),
+    failed("503 of ages", status(503, "99999999999"), wait=LONGEST_OF_HEADERS),
     limited("429 with a reset", reset(str(NOW + 12_500)), 12.5),
     limited("429 with a reset in the past", reset(str(NOW - 1)), None),
     limited("429 with a reset in seconds", reset(str(NOW // 1000 + 5)), NOW // 1000 + 5 - NOW / 1000),

@@ -85,6 +85,15 @@ def test_nothing_is_planned_beyond_the_deadline() -> None:
     assert isinstance(sent(200, left=-1.0), Delivered)
 
 
+def test_a_wait_that_a_receiver_asks_for_is_said_and_ends_no_callback_without_a_last_try() -> None:
+    outcome = sent(503, retry_after=12 * 3600, left=3600.0)
+
+    assert outcome == SendLater(
+        3480.0, "the receiver answered 503 and asked to wait 43200 s", CallbackResponse(503, 12 * 3600, "said")
+    )
+    assert isinstance(sent(503, retry_after=12 * 3600, left=9.0), Dead)
+
+
 def test_an_attempt_before_its_turn_that_reaches_nobody_changes_nothing() -> None:
     outcome = after_send(SendError("connection refused"), 3, DAY, 1_800.0, SCHEDULE, middle)
 

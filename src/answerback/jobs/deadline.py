@@ -11,15 +11,9 @@ from answerback.jobs.kind import Claimed
 from answerback.jobs.outcome import Outcome, Retry, Snooze
 from answerback.kernel.errors import ErrorCode
 from answerback.kernel.provider_error import ProviderError
+from answerback.kernel.retry import before_deadline
 
 CUT_OFF = "the upstream did not answer before the job's deadline (JOB_DEADLINE_SECONDS)"
-
-LAST_TRY_SECONDS = 120.0
-"""How much time a job's last try has at most: as much as a call may take by default."""
-LAST_TRY_SHARE = 0.1
-"""Of the time that is left: how much the last try has where that is less."""
-TOO_SHORT_SECONDS = 10.0
-"""With less time left no other try is made before the deadline for its sake."""
 
 TIMER_SLACK = 0.01
 """Event loops may call a little early."""
@@ -39,7 +33,6 @@ def named_deadline(claim: Claimed[Any]) -> Iterator[None]:
 
 def in_time(outcome: Outcome, seconds_left: float) -> Outcome:
     """The outcome, which makes no job wait until its deadline, in `seconds_left`, without a last try."""
-    if not isinstance(outcome, Retry | Snooze) or seconds_left <= TOO_SHORT_SECONDS:
+    if not isinstance(outcome, Retry | Snooze):
         return outcome
-    last_try = seconds_left - min(LAST_TRY_SECONDS, LAST_TRY_SHARE * seconds_left)
-    return replace(outcome, delay=last_try) if outcome.delay > last_try else outcome
+    return replace(outcome, delay=before_deadline(outcome.delay, seconds_left))

@@ -8,6 +8,13 @@ RETRY_AFTER_LIMIT = DAY
 RETRY_AFTER_SPREAD = 60.0
 """The most jitter, in seconds, added to a `Retry-After`: a quota that ends at midnight ends for all clients."""
 
+LAST_TRY_SECONDS = 120.0
+"""How much time a last try has at most: as much as a call may take by default."""
+LAST_TRY_SHARE = 0.1
+"""Of the time that is left: how much the last try has where that is less."""
+TOO_SHORT_SECONDS = 10.0
+"""With less time left no other try is made before the deadline for its sake."""
+
 STANDARD_WEBHOOKS_SCHEDULE = (0.0, 5.0, 300.0, 1_800.0, 7_200.0, 18_000.0, 36_000.0, 50_400.0, 72_000.0, 86_400.0)
 """Seconds before each attempt, the first included (Standard Webhooks, "Deliverability and reliability")."""
 
@@ -32,6 +39,13 @@ class RetrySchedule:
             return wait
         asked = min(max(retry_after, 0.0), RETRY_AFTER_LIMIT)
         return max(wait, asked + min(asked * self.jitter, RETRY_AFTER_SPREAD) * draw())
+
+
+def before_deadline(delay: float, seconds_left: float) -> float:
+    """The wait, which leaves time for a last try before the deadline in `seconds_left`, if that is not too short."""
+    if seconds_left <= TOO_SHORT_SECONDS:
+        return delay
+    return min(delay, seconds_left - min(LAST_TRY_SECONDS, LAST_TRY_SHARE * seconds_left))
 
 
 def exponential(attempts: int, first: float, multiplier: float, limit: float) -> RetrySchedule:

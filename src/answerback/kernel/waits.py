@@ -11,6 +11,9 @@ from answerback.kernel.json import Json
 LONGEST_WAIT = 31 * 86_400.0
 """In seconds. A longer wait, and one in the past, is none."""
 
+LONGEST_WINDOW = 60.0
+"""In seconds, of a limit whose reset shows that a Retry-After is in milliseconds."""
+
 _SECONDS = re.compile(r"[0-9]{1,11}(\.[0-9]{1,9})?")
 _NUMBER = re.compile(r"\+?([0-9]+(?:\.[0-9]{1,9})?|\.[0-9]{1,9})(?:, .*)?")
 """Of a header, which a proxy may have put twice into one line."""
@@ -24,7 +27,9 @@ _DURATION = re.compile(rf"(?:{_PIECE.pattern}(?:,? (?:and )?(?=[0-9]))?){{1,5}}"
 _ISO_DURATION = re.compile(r"PT(?:([0-9]{1,5})H)?(?:([0-9]{1,6})M)?(?:([0-9]{1,8}(?:\.[0-9]{1,9})?)S)?", re.IGNORECASE)
 _ASKED = re.compile(
     r"\b(?:try(?:ing)? again|retry(?:ing)?|retry_after|wait|resets?|available|replenished|resume"
-    r"|(?:lifted|expires?|allowed|back ?off|cool ?down)(?=:| (?:again )?(?:in|after|at|for|is)\b))"
+    r"|(?:lifted|allowed|back ?off|cool ?down"
+    r"|(?:ban|block|limit|lock|lockout|penalty|restriction|suspension)(?: will)? expires?)"
+    r"(?=:| (?:again )?(?:in|after|at|for|is)\b))"
     r"\b(?=([^0-9.]{0,30}\b))",
     re.IGNORECASE,
 )
@@ -81,6 +86,15 @@ def parse_retry_after(value: str | None, now_ms: int) -> float | None:
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
     return None if wait is None else min(wait, LONGEST_WAIT)
+
+
+def asked_in_headers(retry_after: str | None, reset: str | None, date: str | None, now_ms: int) -> float | None:
+    """Seconds that a response asks for by its Retry-After, beside its `X-RateLimit-Reset` and its `Date`."""
+    wait = parse_retry_after(retry_after, clock_of(date, now_ms))
+    if wait is None or reset is None or (until := wait_until(reset, now_ms)) is None:
+        return wait
+    # Some servers write the length of a limit's window in milliseconds (@fastify/rate-limit, issue 301).
+    return wait / 1000 if until <= wait / 1000 <= until + LONGEST_WINDOW else wait
 
 
 def clock_of(date: str | None, now_ms: int) -> int:

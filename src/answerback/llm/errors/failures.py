@@ -12,8 +12,7 @@ from typing import assert_never
 from answerback.kernel.errors import ErrorCode
 from answerback.kernel.json import Json
 from answerback.kernel.provider_error import ProviderError
-from answerback.kernel.retry import RETRY_AFTER_LIMIT
-from answerback.kernel.waits import clock_of, parse_retry_after, sane, wait_in_text, wait_until
+from answerback.kernel.waits import asked_in_headers, sane, wait_in_text, wait_until
 from answerback.llm.answers.completions import invalid
 from answerback.llm.answers.odd_json import decode
 from answerback.llm.errors.dialects import LONGEST_SENTENCE, WORDS, classify
@@ -36,9 +35,10 @@ OPENAIS_SENTENCE = "This model's maximum context length is"
 QUOTA_OF_DAYS_WAIT = 300.0
 """The shortest wait, in seconds, for a quota of a day or longer: upstreams name one second for it (Gemini)."""
 
-UNLIKELY_WAIT = 3_600.0
-"""What stands, in seconds, for a wait of more than a day that headers name and no body explains: mostly that is a
-number of another unit, or a wrong date, and to ask in vain once an hour costs less than a model that rests for days."""
+LONGEST_OF_HEADERS = 3_600.0
+"""How long, in seconds, headers are believed that no body explains. Vendors that have a quota of hours say so in words,
+too (GitHub Models, Groq, Google), and much else is a number of another unit or a wrong date (@fastify/rate-limit, issue
+301): to ask in vain once an hour costs less than a model that rests for a day."""
 
 _DAYS = re.compile(OF_DAYS, re.IGNORECASE)
 _NUMBER = re.compile(r"[0-9]{1,11}(\.[0-9]{1,9})?")
@@ -104,8 +104,8 @@ def _failure(status: int, headers: Mapping[str, str], body: ErrorBody, now: int)
         wait = resets_of_kinds({**body.headers, **headers}, now)
     if decided.meaning is Meaning.LIMITED and _DAYS.search(" ".join((body.message[:LONGEST_SENTENCE], *body.words))):
         wait = max(wait or 0.0, QUOTA_OF_DAYS_WAIT)
-    elif said is None and wait is not None and wait > RETRY_AFTER_LIMIT:
-        wait = UNLIKELY_WAIT
+    elif said is None and wait is not None:
+        wait = min(wait, LONGEST_OF_HEADERS)
     error = _explained(decided, status, body, wait)
     error.concerns = decided.concerns
     error.http_status = status or None
@@ -220,8 +220,8 @@ def _wait(status: int, headers: Mapping[str, str], body: ErrorBody, now: int) ->
     value = _header("retry-after-ms", headers, body)
     if value is not None and _NUMBER.fullmatch(value):
         return sane(float(value) / 1000)
-    wait = parse_retry_after(_header("Retry-After", headers, body), clock_of(headers.get("Date"), now))
+    value = _header("X-RateLimit-Reset", headers, body) or _header("RateLimit-Reset", headers, body)
+    wait = asked_in_headers(_header("Retry-After", headers, body), value, headers.get("Date"), now)
     if wait is not None:
         return sane(wait)
-    value = _header("X-RateLimit-Reset", headers, body) or _header("RateLimit-Reset", headers, body)
     return reset(value, now) if status == 429 and value is not None else None

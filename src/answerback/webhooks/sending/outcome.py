@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
 
-from answerback.kernel.retry import RetrySchedule
+from answerback.kernel.retry import RetrySchedule, before_deadline
 from answerback.webhooks.sending.errors import NotSent, SendError
 
 SHORTAGE_SECONDS = 2.0
@@ -100,7 +100,12 @@ def after_send(
         if result.status == HTTP_GONE:
             return Dead(error, result)
         response: CallbackResponse | None = result
-        delay = schedule.delay(attempt, result.retry_after, draw)
+        delay, asked = schedule.delay(attempt, None, draw), result.retry_after
+        if delay is not None and asked is not None and asked > delay:
+            error = f"{error} and asked to wait {asked:g} s"
+            delay = schedule.delay(attempt, asked, draw)
+            # A wait that a receiver asks for ends no callback without a last try.
+            delay = None if delay is None else before_deadline(delay, seconds_left)
     elif due_in > 0:
         return SendLater(due_in, str(result), None, counted=False)
     else:

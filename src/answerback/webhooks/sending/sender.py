@@ -8,7 +8,7 @@ from answerback.http.client.errors import HttpError
 from answerback.http.client.response import Response
 from answerback.http.descriptors import is_shortage
 from answerback.kernel.errors import CallbackRefused
-from answerback.kernel.waits import clock_of, parse_retry_after, wait_in_answer
+from answerback.kernel.waits import asked_in_headers, wait_in_answer
 from answerback.webhooks.sending.connections import GuardedClient, as_written, explain
 from answerback.webhooks.sending.errors import NotSent, SendError
 from answerback.webhooks.sending.guard import AddressGuard
@@ -90,7 +90,8 @@ class WebhookSender:
         """How many seconds the receiver asks to be left alone for."""
         asked, wait = response.headers.get("Retry-After"), None
         if asked is not None:
-            wait = parse_retry_after(asked, clock_of(response.headers.get("Date"), self._now()))
+            reset = response.headers.get("X-RateLimit-Reset") or response.headers.get("RateLimit-Reset")
+            wait = asked_in_headers(asked, reset, response.headers.get("Date"), self._now())
         if wait is None and response.status in HTTP_BUSY:
             wait = wait_in_answer(snippet, self._now())
         return wait
