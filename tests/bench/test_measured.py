@@ -1,11 +1,13 @@
 """What a process takes is what it would take alone on a machine."""
 
+import os
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from bench.measured import Measured
+from bench.measured import Measured, cpu_clock
 from bench.tools import until
 
 pytestmark = pytest.mark.starts_processes
@@ -39,3 +41,11 @@ def test_what_processes_of_one_system_share_counts_once(tmp_path: Path) -> None:
         both = [resident(pid) for pid in running.pids]
 
         assert running.memory() < max(both) + min(both) / 2
+
+
+def test_the_clock_of_a_process_is_that_of_its_cpu_time() -> None:
+    before = time.process_time()
+
+    shown = time.clock_gettime(cpu_clock(os.getpid()))
+
+    assert before <= shown <= time.process_time()
