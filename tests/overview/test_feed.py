@@ -1,37 +1,55 @@
-"""A feed: its events are made once for all who follow, only while somebody does, and nothing waits for who reads
-slowly."""
+"""A feed: its events are made once for all who follow, only while somebody does and only after something was written,
+in a fixed share of the time; and nothing waits for who reads slowly."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 
 import pytest
 
 from answerback.http.errors import RateLimited
 from answerback.kernel.errors import StorageUnavailable, Unauthorized
 from answerback.overview import feed
-from answerback.overview.feed import EVERY_SECONDS, Events, Feeds
+from answerback.overview.feed import (
+    EVERY_SECONDS,
+    MOST_APART_SECONDS,
+    OLD_SECONDS,
+    SETTLED_SECONDS,
+    SHARE,
+    Events,
+    Feeds,
+)
 from builders import TENANT, Journal
 
 OTHER = "tenant-b"
 
 
 class World:
-    """What is shown, and the time: `tick` lets it be looked at again, and returns once that was done."""
+    """What is shown, and the time: `tick` lets it be looked at again, and returns once that was done. Something is
+    written between two looks unless the database `rests`. Making events takes `making` seconds, and all else none."""
 
     def __init__(self, journal: Journal) -> None:
-        self.feeds = Feeds(journal, self._pause)
+        self.feeds = Feeds(self._version, journal, lambda: self.now, self._pause)
         self.shown: dict[str, bytes] = {"overview": b"1", "jobs": b"a"}
         self.error: Exception | None = None
         self.refusal: Exception | None = None
+        self.rests = False
+        self.now = 0.0
+        self.making = 0.0
         self.looks = 0
+        self._writes = 0
         self._paused: asyncio.Queue[asyncio.Event] = asyncio.Queue()
 
     async def make(self) -> Events:
         self.looks += 1
+        self.now += self.making
         if self.error is not None:
             raise self.error
         return dict(self.shown)
+
+    async def _version(self) -> str:
+        self._writes += not self.rests
+        return str(self._writes)
 
     async def check(self) -> None:
         if self.refusal is not None:
@@ -45,8 +63,16 @@ class World:
         self._last = await self._paused.get()
 
     async def tick(self) -> None:
+        self.now += EVERY_SECONDS
         self._last.set()
         await self.looked()
+
+    async def seconds(self, seconds: float) -> int:
+        """Lets so many pass; returns how often events were made."""
+        looks, ends_at = self.looks, self.now + seconds
+        while self.now < ends_at:
+            await self.tick()
+        return self.looks - looks
 
     async def _pause(self, seconds: float) -> None:
         assert seconds == EVERY_SECONDS
@@ -90,6 +116,71 @@ async def test_all_who_follow_share_what_is_made_and_who_joins_gets_it_at_once(w
         await world.looked()
 
         assert world.looks == 1
+
+
+async def test_twenty_who_follow_cost_what_one_costs(world: World) -> None:
+    async with AsyncExitStack() as stack:
+        for _ in range(20):
+            await anext(await stack.enter_async_context(aclosing(world.open())))
+        await world.looked()
+
+        assert await world.seconds(10) == 10
+
+
+async def test_nothing_is_made_while_nothing_is_written_but_what_is_old(world: World) -> None:
+    async with aclosing(world.open()) as events:
+        await anext(events)
+        await world.looked()
+        world.rests = True
+        await world.seconds(SETTLED_SECONDS)
+
+        assert await world.seconds(OLD_SECONDS - SETTLED_SECONDS) == 0
+        assert await world.seconds(10 * OLD_SECONDS) == 10
+
+        world.rests = False
+        assert await world.seconds(EVERY_SECONDS) == 1
+
+
+async def test_what_was_made_of_something_shared_before_the_write_is_made_once_more(world: World) -> None:
+    async with aclosing(world.open()) as events:
+        assert await anext(events) == b"1a"
+        await world.looked()
+        world.rests = True
+        await world.seconds(OLD_SECONDS)
+
+        world.rests = False
+        await world.tick()
+        world.rests, world.shown["overview"] = True, b"2"
+        await world.tick()
+
+        assert await anext(events) == b"2"
+
+
+async def test_making_takes_its_share_of_the_time_and_no_more(world: World) -> None:
+    world.making = 2 * EVERY_SECONDS * SHARE
+    async with aclosing(world.open()) as events:
+        await anext(events)
+        await world.looked()
+
+        assert await world.seconds(30) in (14, 15)
+
+
+async def test_a_database_that_was_slow_once_holds_up_no_feed_for_long(world: World) -> None:
+    world.making = 100.0
+    async with aclosing(world.open()) as events:
+        await anext(events)
+        await world.looked()
+        world.making = 0.0
+
+        assert await world.seconds(MOST_APART_SECONDS) >= 1
+
+
+async def test_the_more_tenants_have_feeds_the_more_seldom_each_is_made(world: World) -> None:
+    async with AsyncExitStack() as stack:
+        for tenant in ("a", "b", "c"):
+            await anext(await stack.enter_async_context(aclosing(world.open(tenant, shown=tenant))))
+
+        assert world.feeds.apart(EVERY_SECONDS * SHARE) == pytest.approx(3 * EVERY_SECONDS)
 
 
 async def test_what_is_shown_to_others_is_made_for_them(world: World) -> None:

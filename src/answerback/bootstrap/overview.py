@@ -30,6 +30,6 @@ def make_overview(process: Process, store: OverviewStore, lifetimes: AsyncExitSt
     return Overview(
         summaries=opened(Overviews(store, clock.monotonic), lifetimes),
         providers=opened(ProviderReports(Health(clock), store, process_id, clock.monotonic), lifetimes),
-        feeds=Feeds(log),
+        feeds=Feeds(store.version, log, clock.monotonic),
         activity=opened(ActivityWriter(process.activity, store, log), lifetimes),
     )

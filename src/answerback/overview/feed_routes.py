@@ -29,8 +29,9 @@ FEED: dict[str, Any] = {
             "schema": {
                 "type": "string",
                 "description": "`event: overview` with the body of `GET /v1/overview`, and `event: jobs` with the "
-                f"newest {NEWEST} `items` of `GET /v1/jobs`: each first as it is, then when it has changed, at most "
-                "every two seconds. A comment where nothing came for long.",
+                f"newest {NEWEST} `items` of `GET /v1/jobs`: each first as it is, then within a second or two after "
+                "it has changed; more seldom while the service is busy, or many tenants have feeds. A comment where "
+                "nothing came for long.",
             },
             "example": 'event: overview\ndata: {"mock":false,"default_model":"openai/gpt-oss-20b:free"}\n\n'
             'event: jobs\ndata: {"items":[]}\n\n',

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from answerback.database.changes import version
 from answerback.database.operation import Database, Operation, Transaction
 from answerback.database.pruning import pruning
 from answerback.database.sql import inserting
@@ -143,6 +144,10 @@ class OverviewStore:
     async def overview(self, tenant_id: str) -> Overview:
         """Of one tenant, or of all together."""
         return await self._database.count.run(lambda tx: overview(tx, tenant_id), tenant_id=tenant_id)
+
+    async def version(self) -> str:
+        """Another one as soon as anything was written to the database."""
+        return await self._database.read.run(version)
 
     async def write_report(self, process_id: str, report: str) -> None:
         """In the place of the process's last one; those of a day ago are deleted."""
