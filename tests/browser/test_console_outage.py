@@ -95,7 +95,7 @@ async def test_a_service_that_stands_still_is_not_taken_for_live(browser: Browse
 
         running.service.stop()
         try:
-            await page.clock.run_for(5_000)
+            await page.clock.run_for(10_000)
             await page.get_by_text("Connecting…").wait_for()
             await page.clock.run_for(5_000)
             await banner.wait_for()

@@ -213,7 +213,6 @@ FROZEN = "const start = Date.now(); Date.now = () => start;"
 
 
 async def test_receivers_follow_what_jobs_do(visitor: Visitor, running: Shop) -> None:
-    await visitor.page.add_init_script(FROZEN)
     page = await visitor.open("/console/receivers")
     await visitor.sees("No callbacks yet")
     await expect(visitor.role("button", "Resend all that failed")).to_be_disabled()

@@ -8,6 +8,10 @@ export class Feed extends EventTarget {
   #state = "off";
   #ended = new AbortController();
   #last = new Map();
+  /** The ids of the newest jobs; none where jobs may have come unnoticed. */
+  #newest = new Set();
+  /** How many events in a row had no job of the one before. */
+  #floods = 0;
 
   /** Windows with the same `name`, that of their key, share one connection. */
   constructor(name) {
@@ -24,6 +28,11 @@ export class Feed extends EventTarget {
   /** What came last of this event, or null. */
   last(name) {
     return this.#last.get(name) ?? null;
+  }
+
+  /** Whether more jobs come, again and again, than an event has. */
+  get isFlooded() {
+    return this.#floods > 1;
   }
 
   start() {
@@ -53,13 +62,21 @@ export class Feed extends EventTarget {
     if (state) this.#become(state);
     else if (broken) this.dispatchEvent(new Event("broken"));
     else {
+      if (name === "jobs") this.#compare(detail.items.map((job) => job.job_id));
       this.#last.set(name, detail);
       this.dispatchEvent(new CustomEvent(name, { detail }));
     }
   }
 
+  #compare(ids) {
+    const isOther = this.#newest.size > 0 && !ids.some((id) => this.#newest.has(id));
+    this.#floods = isOther ? this.#floods + 1 : 0;
+    this.#newest = new Set(ids);
+  }
+
   #become(state) {
     if (state === this.#state) return;
+    if (state !== "live") this.#newest.clear();
     this.#state = state;
     this.dispatchEvent(new CustomEvent("state", { detail: state }));
   }

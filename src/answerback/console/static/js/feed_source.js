@@ -2,7 +2,7 @@
 
 const RETRY_MS = 10_000;
 /** A service that stands still closes no connection: where nothing came for so long it is asked whether it answers, */
-const QUIET_MS = 5000;
+const QUIET_MS = 10_000;
 /** within this time. */
 const ANSWER_MS = 2500;
 

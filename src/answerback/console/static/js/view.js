@@ -4,11 +4,15 @@ import { fill, h } from "./dom.js";
 
 /** A connection that breaks for less is not worth a word. */
 const PATIENCE_MS = 4000;
-/** How long a change waits until it is shown by what is `live`. */
-const SOON_MS = 2000;
-const REREAD_MS = 10_000;
-/** The longest that a change waits while changes do not stop. */
-const LATE_MS = 16_000;
+/** The least time between two reads of what is `live`; after each that followed a change it grows, */
+const SOON_MS = 1000;
+const GROWTH = 1.5;
+/** up to this, while changes do not stop: for so long there was none. */
+const LATE_MS = 30_000;
+const QUIET_MS = 10_000;
+/** When it is read although nothing is known to have changed. */
+const REREAD_MS = 30_000;
+const LOOK_MS = 250;
 const INTERRUPTED = "The connection to the service is interrupted. What is shown may have changed.";
 
 export class View {
@@ -77,30 +81,49 @@ export class View {
   }
 
   /**
-   * Reads again now and then, when the page is looked at again, and, unless it `isSlow`, soon after jobs moved; less and
-   * less often while they do not stop.
+   * Reads again soon after the feed says of a change that `concerns` it, now and then for what the feed does not say, and
+   * when the page is looked at again. While changes do not stop it is read less and less often, `late` at the latest; if
+   * more jobs come than the feed says of, no more often than that. `at` is a time that is waited for as for a change.
+   * `read` may return how long it waits at least until it is read again.
    */
-  live(read, { isSlow = false } = {}) {
-    let due = Date.now() + REREAD_MS;
-    let apart = SOON_MS;
-    let readAt = 0;
+  live(read, { concerns = () => true, late = LATE_MS, at = () => Infinity } = {}) {
+    let readAt = Date.now() - SOON_MS;
     let movedAt = 0;
-    const look = () => (due = 0);
-    const move = () => {
+    let apart = SOON_MS;
+    let least = 0;
+    /** When a change is shown at the latest, unless there are more: null if there was none since the last read. */
+    let settled = null;
+    let isLookedAt = false;
+    const look = () => (isLookedAt = true);
+    const move = (name, detail) => {
+      if (!concerns(name, detail)) return;
       const now = Date.now();
-      if (now - movedAt > 2 * SOON_MS) apart = SOON_MS;
+      if (this.feed.isFlooded) apart = late;
+      else if (now - movedAt > QUIET_MS) apart = SOON_MS;
+      settled = now + Math.min(late, Math.max(QUIET_MS, 2 * (now - movedAt)));
       movedAt = now;
-      due = Math.min(due, readAt + apart);
+    };
+    const due = () => {
+      if (isLookedAt || (readAt < at() && Date.now() >= at())) return 0;
+      const changed = settled === null ? Infinity : Math.min(readAt + apart, settled);
+      return Math.max(readAt + least, Math.min(readAt + REREAD_MS, changed));
     };
     document.addEventListener("visibilitychange", look, { signal: this.signal });
     addEventListener("focus", look, { signal: this.signal });
-    if (!isSlow) this.feed.addEventListener("jobs", move, { signal: this.signal });
-    this.every(SOON_MS, async () => {
-      if (Date.now() < due) return null;
+    for (const name of ["overview", "jobs"])
+      this.feed.addEventListener(name, ({ detail }) => move(name, detail), { signal: this.signal });
+    this.every(LOOK_MS, async () => {
+      if (Date.now() < due()) return null;
+      if (settled !== null) apart = Math.min(GROWTH * apart, late);
       readAt = Date.now();
-      apart = Math.min(2 * apart, LATE_MS);
-      due = readAt + (movedAt > readAt - 2 * SOON_MS ? Math.max(apart, REREAD_MS) : REREAD_MS);
-      await read();
+      settled = null;
+      isLookedAt = false;
+      try {
+        least = (await read()) ?? 0;
+      } catch (error) {
+        settled = readAt;
+        throw error;
+      }
     });
   }
 

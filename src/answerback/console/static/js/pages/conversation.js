@@ -15,8 +15,6 @@ import { time } from "../time.js";
 
 export const title = "Conversation";
 
-const REREAD_MS = 3000;
-const SELDOM_MS = 15_000;
 const WAITING = 20;
 /** How many jobs of the conversation are looked at. */
 const NEWEST = 100;
@@ -53,15 +51,8 @@ export async function page(view) {
     draw(parts, conversation, { older, jobs, waiting, readBack, tenant });
   };
   await read();
-  let stale = false;
   const isOfIt = (job) => (job.session_id ?? job.callback_url) === key;
-  view.feed.addEventListener("jobs", ({ detail }) => (stale ||= detail.items.some(isOfIt)), { signal: view.signal });
-  view.every(REREAD_MS, async () => {
-    if (!stale) return;
-    stale = false;
-    await read();
-  });
-  view.every(SELDOM_MS, read);
+  view.live(read, { concerns: (name, detail) => name === "jobs" && detail.items.some(isOfIt) });
 }
 
 /** Where the API has it. What a browser would take out of a path stands in the query. */

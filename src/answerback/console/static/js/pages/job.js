@@ -13,8 +13,10 @@ import { exact, span } from "../time.js";
 
 export const title = "Job";
 
-const REREAD_MS = 2000;
-const SELDOM_MS = 8000;
+/** How long a change waits at most while changes do not stop. */
+const LATE_MS = 10_000;
+/** After an attempt was due, it has been made. */
+const ATTEMPT_MS = 1000;
 /** Characters of a long value beside others. */
 const FACT = 600;
 const OPEN = ["held", "pending", "sending"];
@@ -24,24 +26,21 @@ export async function page(view) {
   let tenant = view.tenant;
   let shown = null;
   let behind;
-  let following = false;
+  let isOver = false;
+  let due = Infinity;
   const read = async () => {
     const job = await get(address, { tenant }, view.signal);
     // An operator is shown the job whosever it is; what is asked for with it is the same tenant's.
     if (job.tenant_id && job.tenant_id !== view.session.tenant) tenant = job.tenant_id;
     behind ??= await waitedBehind(job, tenant, view.signal);
     const written = JSON.stringify(job);
-    if (written !== shown) draw(view, job, { read: follow, tenant, behind });
+    if (written !== shown) draw(view, job, { read, tenant, behind });
     shown = written;
-    return isSettled(job) ? false : isPutOff(job) ? SELDOM_MS : REREAD_MS;
+    isOver = isSettled(job);
+    due = nextOf(job) + ATTEMPT_MS;
   };
-  /** Reads it, and goes on reading while something may happen: also after the reader did something about it. */
-  const follow = async () => {
-    if ((await read()) === false || following) return;
-    following = true;
-    view.every(REREAD_MS, read).then(() => (following = false));
-  };
-  await follow();
+  await read();
+  view.live(() => (isOver ? null : read()), { late: LATE_MS, at: () => due });
 }
 
 /** The name of its conversation; null where it has none, or was erased with it. */
@@ -58,11 +57,10 @@ async function waitedBehind(job, tenant, signal) {
   return ended && ended > job.created_at ? items[0].job_id : null;
 }
 
-/** What happens next is a while away. */
-function isPutOff(job) {
+/** When its next attempt is due, or that of one of its callbacks. */
+function nextOf(job) {
   const due = [job.waiting_for?.until, ...job.deliveries.map((each) => each.next_attempt_at)].filter(Boolean);
-  const busy = job.status === "running" || job.deliveries.some((each) => each.status === "sending");
-  return !busy && due.length > 0 && due.every((at) => new Date(at) - Date.now() > SELDOM_MS);
+  return Math.min(...due.map((at) => Date.parse(at)).filter((at) => at > Date.now()));
 }
 
 /** Nothing will happen to it any more by itself. */

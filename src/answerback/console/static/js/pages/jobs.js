@@ -26,10 +26,8 @@ const SIZE = 50;
 /** Where many jobs are passed over, pages are short: so many more are read, until there are a few jobs. */
 const MOST_READ = 10;
 const FEW = 10;
-const REREAD_MS = 15_000;
-/** How long a change waits until a list with filters shows it; longer, up to `LATE_MS`, while changes do not stop. */
-const SOON_MS = 2000;
-const LATE_MS = 30_000;
+/** For how long a list that took several requests is not read again, for each of them. */
+const APART_MS = 15_000;
 const ANNOUNCE_MS = 10_000;
 /** How long a reader who types is waited for. */
 const TYPED_MS = 350;
@@ -47,7 +45,6 @@ export async function page(view) {
     clear: h("a.button.plain.tight", {}, "Clear filters"),
   };
   const first = await found(asked(view), view.signal);
-  const last = { at: Date.now(), requests: first.requests };
   let page;
   let asking = 0;
   const show = (next, isOther = false) => draw(view, place, (page = next), isOther);
@@ -55,17 +52,21 @@ export async function page(view) {
   const read = async (isOther = false) => {
     const mine = ++asking;
     const { page: next, requests } = await found(asked(view), view.signal);
-    Object.assign(last, { at: Date.now(), requests });
     if (mine === asking) show(next, isOther);
+    return requests > 1 ? requests * APART_MS : 0;
   };
   const list = h("section.card", { "aria-label": "Jobs" }, place.list, place.pager);
   fill(view.root, top, h("div.stack", {}, filters(view, place, read), list, place.news));
   show(first.page);
-  live(view, last, read, (newest) => {
-    const next = joined(newest, page);
+  const isOld = () => view.query.get("before");
+  // Without filters the feed brings the newest jobs, unless there are others in between.
+  const join = ({ detail: { items } }) => {
+    const next = isFiltered(view) || isOld() ? null : joined(items, page);
     if (next) show(next);
-    return next !== null;
-  });
+  };
+  view.feed.addEventListener("jobs", join, { signal: view.signal });
+  // A page of older jobs stays as it is.
+  view.live(() => (isOld() ? null : read()));
   view.again(async () => {
     name(view, place, await tenantNames(view));
     show(page);
@@ -81,35 +82,6 @@ function name(view, place, names) {
   place.tenant.hidden = false;
   fill(place.tenant, field("Tenant", tenantChoice(names, chosen, move)));
   if (chosen === ALL) place.table = jobsTable("Jobs", { own: view.session.tenant, tenants: names });
-}
-
-/**
- * Without filters the feed brings the newest jobs, which `join` puts in front. The list is read again soon where it has
- * filters, or where `join` says that jobs are missing in between; now and then for what the feed does not say of older
- * jobs, and where a read takes several requests. A page of older jobs stays as it is.
- */
-function live(view, last, read, join) {
-  const isOld = () => view.query.get("before");
-  let stale = false;
-  let gap = false;
-  const listen = (name, listener) => view.feed.addEventListener(name, listener, { signal: view.signal });
-  listen("overview", () => (stale = true));
-  listen("jobs", ({ detail: { items } }) => {
-    stale = true;
-    if (!isFiltered(view) && !isOld()) gap = !join(items);
-  });
-  let apart = 0;
-  view.every(SOON_MS, async () => {
-    const soon = last.requests === 1 && (gap || isFiltered(view));
-    if (!stale) apart = 0;
-    if (!stale || isOld() || Date.now() - last.at < (soon ? apart : REREAD_MS * last.requests)) return null;
-    apart = Math.min(2 * Math.max(apart, SOON_MS), LATE_MS);
-    stale = gap = false;
-    await read().catch((error) => {
-      stale = true;
-      throw error;
-    });
-  });
 }
 
 const isFiltered = ({ query }) => FILTERS.some((name) => query.get(name));

@@ -15,7 +15,6 @@ export const title = "Models";
 const COLUMNS = ["", "Provider", "Health", "Calls", "Failed", "Median latency"];
 const NUMBERS = ["Calls", "Failed", "Median latency"];
 const SHOWN = 3;
-const REREAD_MS = 5000;
 
 export async function page(view) {
   const { operator } = view.session;
@@ -41,7 +40,7 @@ export async function page(view) {
     );
   };
   await read();
-  view.every(REREAD_MS, read);
+  view.live(read);
 }
 
 function table(name, columns) {

@@ -69,7 +69,7 @@ export async function page(view) {
   if (isAll) view.again(async () => ((how.names = await tenantNames(view)), receivers.drawn()));
   else if (receivers.tenant) return;
   own = await endpoints(view);
-  view.live(own.read, { isSlow: true });
+  view.live(own.read, { concerns: () => false });
   fill(parts.more, own.element, secret());
   receivers.drawn();
 }

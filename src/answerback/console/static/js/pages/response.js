@@ -14,7 +14,8 @@ import { exact } from "../time.js";
 
 export const title = "Response";
 
-const REREAD_MS = 1500;
+/** How long a change waits at most while changes do not stop. */
+const LATE_MS = 10_000;
 /** Characters of a long value beside others. */
 const FACT = 600;
 const OPEN = ["queued", "in_progress"];
@@ -31,14 +32,15 @@ export async function page(view) {
     input: h("div.card-body.stack"),
   };
   let shown = null;
+  let isOpen = true;
   const read = async () => {
     const response = await get(address, null, view.signal);
     const written = JSON.stringify(response);
     if (written !== shown) draw(parts, response, view, read);
     shown = written;
-    return OPEN.includes(response.status);
+    isOpen = OPEN.includes(response.status);
   };
-  const isOpen = await read();
+  await read();
   const live = card(
     "Live events",
     h("div.scroll.events-body", { tabindex: "0", role: "region", "aria-label": "Live events" }, parts.events),
@@ -54,7 +56,7 @@ export async function page(view) {
   const { data } = await get(`${address}/input_items`, { order: "asc", limit: 100 }, view.signal);
   fill(parts.input, data.length ? shownItems(data) : h("p.muted", {}, "Nothing."));
   if (isOpen) {
-    view.every(REREAD_MS, read);
+    view.live(() => (isOpen ? read() : null), { late: LATE_MS });
     const job = await get(`/v1/jobs/${jobOf(id)}`, null, view.signal);
     if (job.background && job.streamed) follow(view, address, parts, live);
   }

@@ -29,7 +29,7 @@ export class Inbox {
     this.place = h("div");
     this.element = card("Inbox", this.place, this.clear);
     view.again(() => this.#read());
-    view.live(() => this.#read());
+    view.live(async () => void (await this.#read()));
   }
 
   async open() {

@@ -9,7 +9,9 @@ import { relaySamples } from "./samples.js";
 import { bubble, composer, transcript } from "./talk.js";
 
 const EXAMPLE = "My dog is called Biscuit.";
+/** How long is waited between two looks at a job, at first; later a tenth of what was waited for it. */
 const REREAD_MS = 700;
+const SELDOM_MS = 10_000;
 const OPEN = ["held", "pending", "sending"];
 
 export class Relay {
@@ -81,6 +83,7 @@ export class Relay {
       );
     draw({ status: "queued" });
     if (coming) this.log.add(coming);
+    const began = Date.now();
     this.view.every(REREAD_MS, async () => {
       const job = await get(`/v1/jobs/${jobId}`, null, this.view.signal);
       draw(job);
@@ -90,7 +93,8 @@ export class Relay {
         this.log.grow(() => coming.replaceWith(one));
         this.log.say(one.querySelector(".bubble-body").textContent);
       }
-      return !(ENDED.includes(job.status) && !OPEN.includes(job.delivery?.status) && (came || !coming));
+      if (ENDED.includes(job.status) && !OPEN.includes(job.delivery?.status) && (came || !coming)) return false;
+      return Math.min(SELDOM_MS, Math.max(REREAD_MS, (Date.now() - began) / 10));
     });
   }
 }
