@@ -77,6 +77,22 @@ async def test_a_request_is_admitted_again_when_the_refusal_said(link: Link, sto
     assert refused.seconds <= 1
 
 
+async def test_after_rediss_clock_was_set_back_requests_are_counted_anew(
+    link: Link, stores: Stores, redis_url: str
+) -> None:
+    counted = rates(link, stores)
+    await counted.hit("caller", MINUTE, 100)
+    with redis.Redis.from_url(redis_url) as server:
+        (key,) = server.keys("*rate*")
+        ahead = [int(at) + 3600 * 1_000_000 for at in server.lrange(key, 0, -1)]
+        server.delete(key)
+        server.rpush(key, *ahead)
+
+    standing = await counted.hit("caller", MINUTE)
+
+    assert (standing.admitted, standing.remaining) == (True, 99)
+
+
 async def test_callers_and_rates_count_each_for_themselves_and_leave_nothing_behind(
     link: Link, redis_url: str, stores: Stores
 ) -> None:

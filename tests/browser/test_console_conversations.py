@@ -150,7 +150,8 @@ async def test_an_operator_stays_with_a_tenant_over_pages_that_have_no_choice_of
 
 
 @pytest.mark.parametrize("name", ["", "/jobs", "/conversations", "/receivers", "/responses"])
-async def test_an_operator_goes_back_to_all_tenants_on_the_same_page(owner: Visitor, name: str) -> None:
+async def test_an_operator_goes_back_to_all_tenants_on_the_same_page(owner: Visitor, running: Shop, name: str) -> None:
+    await running.new_key("another")
     page = await owner.open(f"/console{name}?tenant=default")
 
     await page.get_by_label("Tenant").select_option("All tenants")

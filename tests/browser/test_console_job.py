@@ -145,19 +145,21 @@ async def test_a_try_before_its_turn_in_the_schedule_is_said_to_cost_no_attempt(
     assert calls == ["Attempt 1", free, "Attempt 2", free]
 
 
-async def test_a_call_that_the_provider_put_off_is_said_to_cost_no_attempt(visitor: Visitor, running: Shop) -> None:
-    running.llm.on("Too many of me.", replies.status(503), replies.status(429, headers={"Retry-After": "600"}))
-    job = await running.say("Too many of me.", key=visitor.key)
-    page = await visitor.open(f"/console/jobs/{job}")
-    await visitor.sees("Will be asked again")
-    await page.locator(".timeline").get_by_text("HTTP 429").wait_for()
+async def test_a_call_that_the_provider_put_off_is_said_to_cost_no_attempt(browser: Browser) -> None:
+    # The provider of this service rests then.
+    async with shop() as running, browser.visit(running.service.url, KEY) as visitor:
+        running.llm.on("Too many of me.", replies.status(503), replies.status(429, headers={"Retry-After": "600"}))
+        job = await running.say("Too many of me.")
+        page = await visitor.open(f"/console/jobs/{job}")
+        await visitor.sees("Will be asked again")
+        await page.locator(".timeline").get_by_text("HTTP 429").wait_for()
 
-    asked = await page.locator(".timeline > li", has_text="Asked the LLM").all_inner_texts()
+        asked = await page.locator(".timeline > li", has_text="Asked the LLM").all_inner_texts()
 
-    assert [text.split("\n")[0] for text in asked] == ["Asked the LLM, attempt 1", "Asked the LLM, costs no attempt"]
-    # The last attempt says why; what it waits for does not say it again.
-    assert await page.locator(".timeline .reason").count() == 2
-    await running.request("POST", f"/v1/jobs/{job}/cancel", key=visitor.key)
+        titles = [text.split("\n")[0] for text in asked]
+        assert titles == ["Asked the LLM, attempt 1", "Asked the LLM, costs no attempt"]
+        # The last attempt says why; what it waits for does not say it again.
+        assert await page.locator(".timeline .reason").count() == 2
 
 
 async def test_a_wait_names_the_quota_that_was_used_up(browser: Browser) -> None:

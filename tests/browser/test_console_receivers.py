@@ -277,8 +277,8 @@ async def test_an_operator_resends_all_that_failed_whosever_it_is(browser: Brows
         keys = {name: await running.new_key(name) for name in ("kiosk", "lighthouse")}
         jobs = {name: await running.say("Is the kettle BPA-free?", key=keys[name], path="/closed") for name in keys}
         page = await owner.open("/console/receivers")
-        await page.get_by_role("row").filter(has_text="of kiosk").get_by_text("410").wait_for()
-        await page.get_by_role("row").filter(has_text="of lighthouse").get_by_text("410").wait_for()
+        await page.get_by_role("row").filter(has_text="of kiosk").get_by_text("answered 410").wait_for()
+        await page.get_by_role("row").filter(has_text="of lighthouse").get_by_text("answered 410").wait_for()
         running.receiver.on("/closed", behaviours.status(200))
 
         await owner.role("button", "Resend all that failed").click()

@@ -11,6 +11,11 @@ HIT = """
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local limit, window, more = tonumber(ARGV[1]), ARGV[2] * 1000000, tonumber(ARGV[3])
+local newest = redis.call('LINDEX', KEYS[1], 0)
+if newest and tonumber(newest) > now + 1000000 then
+    -- Redis's clock was set back: nothing would leave the window for as long.
+    redis.call('DEL', KEYS[1])
+end
 local oldest = redis.call('LINDEX', KEYS[1], -1)
 while oldest and tonumber(oldest) <= now - window do
     redis.call('RPOP', KEYS[1])
