@@ -2,11 +2,15 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from typing import Any
 
 import pytest
 
 from answerback.database.operation import Database, Operation, Transaction
 from answerback.database.postgres import open_database
+from answerback.database.postgres.clock import ClockStepped, PostgresClock
+from answerback.database.postgres.connections import Connections
+from answerback.kernel.errors import StorageUnavailable
 from answerback.kernel.instruments import Instruments
 from answerback.testing.clock import FakeClock
 from builders import DAY, Journal
@@ -147,3 +151,50 @@ async def test_a_process_that_starts_right_after_a_step_agrees_once_others_have_
     await passing(server, 4, database, fresh)
 
     assert await now(fresh) == await now(database) == 4_000
+
+
+async def test_a_process_that_started_right_after_a_step_stores_what_time_it_is_as_any_other(
+    process: Open, server: FakeClock
+) -> None:
+    """Given that it runs alone afterwards, and that the clock is set back once it is gone."""
+    database = await process()
+    server.step(HOUR)
+    fresh = await process()
+    await passing(server, 4, database, fresh)
+    await database.close()
+    await passing(server, 60, fresh)
+    await fresh.close()
+
+    server.step(-HOUR)
+
+    assert 62_000 <= await now(await process()) <= 64_000
+
+
+class Lost(Connections):
+    """Connections that break before anything is committed."""
+
+    async def transaction(self, begin: str, work: Callable[[Any], Awaitable[Any]]) -> Any:
+        async def lost(connection: Any) -> None:
+            await work(connection)
+            raise StorageUnavailable("lost")
+
+        await super().transaction(begin, lost)
+
+
+async def test_an_offset_that_was_not_committed_counts_for_nothing(
+    postgres: PostgresDatabase, server: FakeClock, journal: Journal
+) -> None:
+    connections, lost = Connections(postgres.url, pooled=False), Lost(postgres.url, pooled=False)
+    clock = PostgresClock(Instruments(journal, server), server)
+    await clock.follow(connections)
+    server.step(HOUR)
+
+    with pytest.raises(StorageUnavailable):
+        await clock.follow(lost)
+
+    with pytest.raises(ClockStepped):
+        clock.transaction(clock.began(), server.now())
+    await clock.follow(connections)
+    assert clock.transaction(clock.began(), server.now()).now == NOW
+    await lost.close()
+    await connections.close()

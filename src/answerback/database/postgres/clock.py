@@ -63,8 +63,9 @@ class PostgresClock:
         ahead = self._ahead
         async with self._following:
             # Another transaction of this process may have done so since.
-            if self._ahead is ahead:
-                await connections.transaction(WRITE, self._follow)
+            if self._ahead is ahead and (found := await connections.transaction(WRITE, self._found)) is not None:
+                # Not before the commit: an offset that was not stored is no other process's.
+                self._offset, self._seen, self._ahead = found
 
     def must_be_seen(self, transaction: Transaction) -> bool:
         """Whether `see` is to store a transaction's time."""
@@ -82,7 +83,8 @@ class PostgresClock:
         if await connection.fetchval(SEE, self._offset, self._seen) != self._offset:
             self._ahead = None
 
-    async def _follow(self, connection: Any) -> None:
+    async def _found(self, connection: Any) -> tuple[int, int, tuple[int, int]] | None:
+        """The offset, the time, and how far ahead it is. None where another process was faster."""
         began = self.began()
         there, offset, seen_at = await connection.fetchrow(FIND)
         there = there if self._server is None else self._server.now()
@@ -94,12 +96,11 @@ class PostgresClock:
         if not passed and (step or now < seen_at - TOLERATED_MS):
             right = max(expected, seen_at)
             if not await connection.fetch(SET, right - there, right, offset):
-                # Another process was faster: the next transaction looks again.
-                return
+                # The next transaction looks again.
+                return None
             self._log.warning("database_clock_stepped", seconds=(now - right) / 1000)
             now = right
-        self._offset, self._seen = now - there, max(self._seen, now)
-        self._ahead = now - self._local(), now - began
+        return now - there, now, (now - self._local(), now - began)
 
     def _step(self, ahead: tuple[int, int]) -> int:
         """By how much the time is ahead of what it should be, negative if behind; 0 if that is tolerated. The server
