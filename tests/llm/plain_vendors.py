@@ -77,6 +77,13 @@ _SENTENCES: list[tuple[str, Meaning]] = [
     ("输入内容过长", M.CONTEXT),
     ("不支持的模型", M.MODEL),
     ("内容违规", M.FILTERED),
+    ("Invalid token.", M.AUTH),
+    ("Too many concurrent requests", M.LIMITED),
+    ("The model returned no tokens.", M.FAILED),
+    ("invalid token id 151643", M.FAILED),
+    ("missing key 'content' in a message", M.FAILED),
+    ("Too many images in the request", M.FAILED),
+    ("频率惩罚参数错误", M.REFUSED),
 ]
 """What an error without a status says."""
 
@@ -105,5 +112,6 @@ PLAIN: list[tuple[str, int, Any, Meaning]] = [
     ("a proxy", 421, {"error": {"message": "Misdirected request"}}, M.WRONG_PATH),
     ("friendli in a stream", 0, {"detail": EXTRA_FIELD}, M.REFUSED),
     ("qianfan in a 200", 0, {"error_code": 336007, "error_msg": "the max input characters is 20000"}, M.REFUSED),
+    ("a limit of tools", 400, coded("tool_call_limit_exceeded"), M.REFUSED),
     ("zhipu in a stream", 0, {"code": "1302", "message": "…"}, M.LIMITED),
 ]

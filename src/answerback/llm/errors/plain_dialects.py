@@ -72,7 +72,7 @@ PLAIN: tuple[Row, ...] = (
         _ANY_CODE,
         statuses=(NO_STATUS, 400, 500, 503),
         named=r"ratelimit|toomany(?:request|call|concurrent)|throttl|slowdown|resourceexhausted"
-        r"|(?:request|concurren\w{0,3}|qps|rpm|tpm|usage|call|frequency|rate|queue)s?(?:rate)?(?:limit|quota)?"
+        r"|(?:request|concurren\w{0,3}|qps|rpm|tpm|usage|(?<!tool)(?<!function)call|frequency|rate|queue)s?(?:rate)?(?:limit|quota)?"
         r"(?:exceed|reach|hit)|(?:usage|concurrency)limit|quota(?:limit)?exceed|^limit(?:exceed|request|burst)",
     ),
     row(
@@ -101,8 +101,10 @@ PLAIN: tuple[Row, ...] = (
         Meaning.AUTH,
         _ANY_SENTENCE,
         statuses=(NO_STATUS,),
-        says=r"(?:invalid|incorrect|wrong|expired|missing|no) (?:api|access|authentication|auth|security)?[ -]?"
-        r"(?:key|token|credential)|not (?:been )?authori[sz]ed|unauthori[sz]ed|insufficient permission|login fail"
+        says=r"(?:invalid|incorrect|wrong|expired|missing|no) "
+        r"(?:(?:api|access|authentication|auth|security)[ -]?(?:key|token)|credential)"
+        r"|^(?:invalid|incorrect|wrong|expired|missing|no) (?:key|token) ?(?:[.!;(]|$)"
+        r"|not (?:been )?authori[sz]ed|unauthori[sz]ed|insufficient permission|login fail"
         r"|(?:security token|api key|access token) [^.]{0,40}(?:invalid|expired|missing)|username or password"
         r"|authentication (?:failed|error|token)|organization to use the api|access (?:is )?(?:denied|restricted)"
         r"|(?:令牌|密钥|api ?key) ?(?:无效|错误|已?过期)|无效的 ?(?:令牌|密钥|api ?key)|(?:身份验证|认证|鉴权)失败"
@@ -121,7 +123,8 @@ PLAIN: tuple[Row, ...] = (
         statuses=(NO_STATUS,),
         says=r"\blimits? (?:is |are |has been |was )?(?:reached|exceeded|hit)\b|\blimit exceeded"
         r"|(?:reached|exceeded|hit|used up)\b[^.]{0,60}\b(?:limit|quota|allocation)|quota (?:is |was )?exceeded"
-        r"|too (?:many|quickly|frequent)|并发数|请求过(?:多|快)|频繁|频率|限流|限额|使用上限|访问量过大",
+        r"|too many (?:\w+ )?(?:requests|calls|connections|users|attempts|queries)|too many tokens, please wait"
+        r"|too (?:quickly|frequent)|并发数|请求过(?:多|快)|频繁|频率(?!惩罚)|限流|限额|使用上限|访问量过大",
     ),
     row(
         Meaning.REFUSED,
