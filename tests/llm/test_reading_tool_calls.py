@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from answerback.kernel.provider_error import ProviderError
+from answerback.llm.answers import completions
 from answerback.llm.answers.tool_calls import tool_calls
 
 WEATHER = {"name": "weather", "arguments": '{"city": "Bern"}'}
@@ -71,3 +72,9 @@ def test_a_message_without_calls_calls_nothing(message: dict[str, Any]) -> None:
 def test_a_call_that_names_no_tool_breaks_the_answer(calls: Any) -> None:
     with pytest.raises(ProviderError, match="names no tool"):
         tool_calls({"tool_calls": calls})
+
+
+@pytest.mark.parametrize("content", [5, True, 10**400, [5]], ids=lambda value: str(value)[:5])
+def test_content_beside_calls_that_is_neither_text_nor_parts_breaks_the_answer(content: Any) -> None:
+    with pytest.raises(ProviderError, match="holds no text"):
+        completions.check({"message": {"content": content, "tool_calls": [CALL]}, "finish_reason": "tool_calls"})

@@ -70,7 +70,9 @@ def check(choice: Mapping[str, Json]) -> None:
     if not isinstance(message, dict):
         raise invalid("holds no message")
     finish = check_end(reason_of(choice))
-    if not tool_calls(message) and not says(message) and finish not in WITHOUT_ANYTHING:
+    # Each is looked at, whatever the other says: content beside calls may be none, too.
+    calls, spoken = tool_calls(message), says(message)
+    if not calls and not spoken and finish not in WITHOUT_ANYTHING:
         raise without_text(finish)
 
 
