@@ -13,8 +13,9 @@ from answerback.http.error_handlers import ErrorRenderers
 from answerback.http.request_log import RequestLog
 from answerback.http.server.early_responses import EarlyResponses
 from answerback.http.server.protocol import BoundedHttp
-from answerback.http.server.turns import TURN_BYTES
+from answerback.http.server.turns import READS_A_TURN, TURN_BYTES
 from answerback.http.server.unread import UnreadResponses
+from answerback.http.slices import Slices
 from answerback.kernel.telemetry import UNMEASURED
 from answerback.testing.service import HOST
 from builders import Journal
@@ -26,6 +27,7 @@ class Impatient(BoundedHttp):
     early = EarlyResponses(RequestLog(Journal(), UNMEASURED), ErrorRenderers((), {}))
     unread = UnreadResponses()
     into = memoryview(bytearray(TURN_BYTES))
+    slices = Slices(READS_A_TURN)
     patience = 0.2
     whole_request = 0.6
     stalled = 0.2
@@ -84,6 +86,7 @@ async def _nothing() -> None: ...
 @asynccontextmanager
 async def serving(app: Any, keep_alive: float = 75, http: type[BoundedHttp] = Impatient) -> AsyncIterator[int]:
     """The port of a server with short timeouts."""
+    http.slices = Slices(READS_A_TURN)
     config = uvicorn.Config(app, http=http, lifespan="off", log_config=None, timeout_keep_alive=keep_alive)  # type: ignore[arg-type]
     server = Server(config, _nothing, {}, Journal())
     with socket.create_server((HOST, 0)) as listening:

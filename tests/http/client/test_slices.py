@@ -4,7 +4,7 @@ import asyncio
 import socket
 
 from answerback.http.client.connection import SMALL_TURN_BYTES, TURN_BYTES, Connection
-from answerback.http.client.slices import READS_A_TURN, Slices
+from answerback.http.client.slices import READS_A_TURN, ReaderSlices
 
 
 async def turn() -> None:
@@ -12,7 +12,7 @@ async def turn() -> None:
 
 
 async def test_few_readers_go_on_at_once() -> None:
-    slices = Slices()
+    slices = ReaderSlices()
     readers = [asyncio.get_running_loop().create_future() for _ in range(READS_A_TURN)]
 
     for each in readers:
@@ -23,7 +23,7 @@ async def test_few_readers_go_on_at_once() -> None:
 
 async def test_many_go_on_in_order_some_in_each_turn() -> None:
     # Given thousands of readers
-    slices = Slices()
+    slices = ReaderSlices()
     readers = [asyncio.get_running_loop().create_future() for _ in range(10 * READS_A_TURN)]
 
     # When all have something to read
@@ -37,7 +37,7 @@ async def test_many_go_on_in_order_some_in_each_turn() -> None:
 
 
 async def test_readers_that_have_gone_take_no_turn() -> None:
-    slices = Slices()
+    slices = ReaderSlices()
     readers = [asyncio.get_running_loop().create_future() for _ in range(10 * READS_A_TURN)]
     for each in readers:
         slices.wake(each)
@@ -51,11 +51,11 @@ async def test_readers_that_have_gone_take_no_turn() -> None:
 
 async def test_readers_that_never_pause_leave_turns_to_others() -> None:
     # Given streams that always find something waiting
-    slices, read = Slices(), list[int]()
+    slices, read = ReaderSlices(), list[int]()
 
     async def stream(name: int) -> None:
         for _ in range(3):
-            await slices.later()
+            await slices.turn()
             read.append(name)
 
     streams = [asyncio.ensure_future(stream(each)) for each in range(4 * READS_A_TURN)]
@@ -103,7 +103,7 @@ def brought(connection: Connection, data: bytes) -> int:
 async def test_of_tiny_chunks_a_turn_takes_fewer_bytes_until_they_are_larger() -> None:
     # Given a response of which the head has come
     transport = Transport()
-    into, slices = memoryview(bytearray(TURN_BYTES)), Slices()
+    into, slices = memoryview(bytearray(TURN_BYTES)), ReaderSlices()
     connection = Connection(
         lambda _: None, lambda _: None, into, buffer_bytes=1 << 20, framing_bytes=1 << 20, slices=slices, allowance=None
     )

@@ -15,7 +15,7 @@ from answerback.http.client.connection import TURN_BYTES, Connection
 from answerback.http.client.dial import Dialer, Origin, Resolve
 from answerback.http.client.errors import StaleConnection
 from answerback.http.client.response import Response
-from answerback.http.client.slices import Slices
+from answerback.http.client.slices import ReaderSlices
 
 KEEPALIVE_SECONDS = 4.0
 """Shorter than the five seconds after which common servers close."""
@@ -76,7 +76,7 @@ class HttpClient:
             into=into,
             buffer_bytes=buffer_bytes,
             framing_bytes=framing_bytes,
-            slices=Slices(),
+            slices=ReaderSlices(),
             allowance=SharedAllowance() if strangers else None,
         )
         self._keeps = keeps

@@ -9,7 +9,7 @@ from answerback.http.chunk_rate import ChunkRate, SharedAllowance
 from answerback.http.client.errors import BodyBroken, Disconnected, HttpError, StaleConnection
 from answerback.http.client.parser import ResponseParser
 from answerback.http.client.response import Response
-from answerback.http.client.slices import Slices
+from answerback.http.client.slices import ReaderSlices
 from answerback.http.descriptors import may_wait
 
 TURN_BYTES = 8 * 1024
@@ -38,7 +38,7 @@ class Connection(asyncio.BufferedProtocol):
         into: memoryview,
         buffer_bytes: int,
         framing_bytes: int,
-        slices: Slices,
+        slices: ReaderSlices,
         allowance: SharedAllowance | None,
     ) -> None:
         self._into = self._turn = into

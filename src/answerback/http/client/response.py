@@ -6,7 +6,7 @@ from typing import Protocol
 from multidict import CIMultiDict
 
 from answerback.http.client.errors import HttpError
-from answerback.http.client.slices import Slices
+from answerback.http.client.slices import ReaderSlices
 
 
 class Exchange(Protocol):
@@ -23,7 +23,7 @@ class Response:
     """A response whose head has come; its body comes as it is read. To be closed."""
 
     def __init__(
-        self, connection: "Exchange", status: int, headers: CIMultiDict[str], buffer_bytes: int, slices: Slices
+        self, connection: "Exchange", status: int, headers: CIMultiDict[str], buffer_bytes: int, slices: ReaderSlices
     ) -> None:
         self._buffer_bytes = buffer_bytes
         self.status = status
@@ -45,7 +45,7 @@ class Response:
         TimeoutError where it would wait at the exchange's deadline or later. Cancelling loses nothing. Of reads that
         all find something waiting each lets the event loop turn first."""
         if self._parts and self._at_once:
-            await self._slices.later()
+            await self._slices.turn()
         self._at_once = bool(self._parts)
         while not self._parts:
             if self._error is not None:

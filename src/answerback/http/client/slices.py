@@ -1,50 +1,41 @@
-"""How much of what servers send is worked on in one turn of the event loop."""
+"""Readers of bodies, which share the turns of the event loop."""
 
 import asyncio
-from collections import deque
+from functools import partial
+
+from answerback.http.slices import Slices
 
 READS_A_TURN = 8
 """By all readers of a client together. Thousands of streams that have something at once would make a turn of seconds,
 in which nothing else happens."""
 
 
-class Slices:
-    """Lets readers go on, those first that came first: after so many the next ones wait for the event loop's next turn.
-    Counted is over turns, for a look at each turn would cost as much as the count. Used in one event loop."""
+class ReaderSlices(Slices):
+    """Lets readers go on, those first that came first."""
 
     def __init__(self) -> None:
-        self._left = READS_A_TURN
-        self._waiting = deque[asyncio.Future[None]]()
+        super().__init__(READS_A_TURN)
 
     def wake(self, reader: "asyncio.Future[None]") -> None:
         """Sets the result of one that has something to read, in this turn or a later one."""
-        if self._left and not self._waiting:
-            self._left -= 1
+        if self.go_on():
             reader.set_result(None)
         else:
-            self._wait(reader)
+            self.later(reader.get_loop(), partial(_wake, reader))
 
-    async def later(self) -> None:
+    async def turn(self) -> None:
         """The next turn, or a later one."""
-        if self._left and not self._waiting:
-            self._left -= 1
+        if self.go_on():
             await asyncio.sleep(0)
         else:
             reader = asyncio.get_running_loop().create_future()
-            self._wait(reader)
+            self.later(reader.get_loop(), partial(_wake, reader))
             await reader
 
-    def _wait(self, reader: "asyncio.Future[None]") -> None:
-        self._waiting.append(reader)
-        if len(self._waiting) == 1:
-            reader.get_loop().call_soon(self._next_turn)
 
-    def _next_turn(self) -> None:
-        self._left, waiting = READS_A_TURN, self._waiting
-        while waiting and self._left:
-            reader = waiting.popleft()
-            if not reader.done():
-                self._left -= 1
-                reader.set_result(None)
-        if waiting:
-            waiting[0].get_loop().call_soon(self._next_turn)
+def _wake(reader: "asyncio.Future[None]") -> bool:
+    """Whether it still waits."""
+    if reader.done():
+        return False
+    reader.set_result(None)
+    return True

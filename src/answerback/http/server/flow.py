@@ -44,11 +44,16 @@ class Flow(FlowControl):
 
     def rest(self, seconds: float, loop: asyncio.AbstractEventLoop) -> None:
         """Reads nothing meanwhile; at least until the event loop has turned."""
-        self.resting = True
-        self._transport.pause_reading()
-        loop.call_later(seconds, self._rested)
+        self.wait()
+        loop.call_later(seconds, self.go_on)
 
-    def _rested(self) -> None:
+    def wait(self) -> None:
+        """Reads nothing until it may go on."""
+        if not self.resting:
+            self.resting = True
+            self._transport.pause_reading()
+
+    def go_on(self) -> None:
         self.resting = False
         if not self.read_paused and not self._transport.is_closing():
             self._transport.resume_reading()

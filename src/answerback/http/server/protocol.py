@@ -18,7 +18,6 @@ from answerback.http.server.flow import Flow, LingeringTransport, ResponseWriter
 from answerback.http.server.heads import Refused, name_host_of, wrong_head, wrong_start
 from answerback.http.server.idle_watch import IdleWatch
 from answerback.http.server.request_bounds import FRAMING, MAX_FIELDS, MAX_HEAD_BYTES, MAX_PIPELINED, MAX_UNWANTED_BYTES
-from answerback.http.server.turns import TURN_BYTES
 from answerback.http.server.unread import UnreadResponses
 from answerback.http.server.upgrades import Declining
 from answerback.http.server.write_watch import WriteWatch
@@ -48,7 +47,7 @@ class BoundedHttp(Declining):
     def configured(cls, requests: RequestLog, renderers: ErrorRenderers) -> "type[BoundedHttp]":
         """The protocol class of a server; uvicorn makes its instances."""
         of_server = {"early": EarlyResponses(requests, renderers), "unread": UnreadResponses()}
-        return type(cls.__name__, (cls,), {**of_server, "into": memoryview(bytearray(TURN_BYTES))})
+        return type(cls.__name__, (cls,), of_server | cls.shared())
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -91,7 +90,7 @@ class BoundedHttp(Declining):
         return not self._busy() and self.loop.time() - self._heard_at > IDLE_SECONDS
 
     def _busy(self) -> bool:
-        return self._begun_at is not None or self._answering()
+        return self._begun_at is not None or self.flow.resting or self._answering()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._reading is not None:
@@ -217,7 +216,7 @@ class BoundedHttp(Declining):
         """Closes the connection, at once where no request is on its way."""
         if self._answering():
             super().shutdown()
-        elif self._begun_at is None and not has_unread(self.transport):
+        elif self._begun_at is None and not self.flow.resting and not has_unread(self.transport):
             self.transport.close()
 
     def _watch_reading(self) -> None:
