@@ -7,7 +7,7 @@ from typing import Any
 from erasing import erase_conversation
 
 from answerback.jobs.emitter import emitting
-from answerback.jobs.events import MOST_GROUPS, Emitted, JobEvents
+from answerback.jobs.events import MOST_BYTES, MOST_GROUPS, Emitted, JobEvents
 from answerback.jobs.kind import Claimed, JobState
 from answerback.kernel.errors import StorageUnavailable
 from answerback.testing.clock import FakeClock
@@ -113,6 +113,18 @@ async def test_very_many_groups_are_read_in_several_steps(stores: Stores) -> Non
     assert first is not None
     assert second is not None
     assert (len(first.groups), first.more, len(second.groups), second.more) == (MOST_GROUPS, True, 1, False)
+
+
+async def test_large_groups_are_read_in_several_steps(stores: Stores) -> None:
+    claim, half = await running(stores), b"a" * (MOST_BYTES // 2)
+    for last, data in enumerate((half, half, b"a", 3 * half, b"a")):
+        await stores.job_events.append(claim, last, data)
+
+    read_after = {after: await read(stores, claim, after) for after in (-1, 1, 3)}
+
+    lasts = {after: [group.last for group in found.groups] for after, found in read_after.items() if found is not None}
+    assert lasts == {-1: [0, 1], 1: [2, 3], 3: [4]}
+    assert [found is not None and found.more for found in read_after.values()] == [True, True, False]
 
 
 async def test_a_job_that_gets_further_each_time_is_not_what_stops_its_workers(

@@ -12,7 +12,8 @@ from answerback.jobs.rows import OWN
 from answerback.queue.leases import fenced
 
 MOST_GROUPS = 64
-"""How many groups are read at a time."""
+MOST_BYTES = 256 * 1024
+"""How many groups are read at a time, and how many bytes before the last of them: thousands may follow, and be slow."""
 
 
 # Locked, so that no event is stored behind the job's end. The same again where a commit was not answered.
@@ -36,7 +37,12 @@ FORGIVE = Statement(
 LOOK = Statement(f"SELECT state, claimed_at FROM jobs WHERE id = :row_id AND {OWN}")
 ALL = Statement("SELECT seq, data FROM job_events WHERE job_id = :row_id ORDER BY seq")
 AFTER = Statement(
-    f"SELECT seq, data FROM job_events WHERE job_id = :row_id AND seq > :after ORDER BY seq LIMIT {MOST_GROUPS}"
+    f"""
+    SELECT seq, data FROM (
+        SELECT seq, data, sum(length(data)) OVER (ORDER BY seq) - length(data) AS before FROM (
+            SELECT seq, data FROM job_events WHERE job_id = :row_id AND seq > :after ORDER BY seq LIMIT {MOST_GROUPS}
+        ) AS next_groups
+    ) AS sized WHERE before < {MOST_BYTES} ORDER BY seq"""
 )
 LAST = Statement("SELECT max(seq) AS seq FROM job_events WHERE job_id = :row_id")
 DELETE = Statement("DELETE FROM job_events WHERE job_id = :row_id", by=("row_id",))
@@ -57,8 +63,8 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Emitted:
-    """The job at one moment, and its next groups. `claimed` says whether a worker ever had it, `more` whether there are
-    further groups; `last` is the number of its last event, if it has ended and emitted any."""
+    """The job at one moment, and its next groups. `claimed` says whether a worker ever had it, `more` whether there may
+    be further groups; `last` is the number of its last event, if it has ended and emitted any."""
 
     state: JobState
     claimed: bool
@@ -108,7 +114,8 @@ def emitted(tenant_id: str, kind: str, job_id: str, after: int) -> Operation[Emi
     state, claimed = JobState(rows[0].state), rows[0].claimed_at is not None
     groups = _groups((yield AFTER(row_id=job_id, after=after)))
     last = (yield LAST(row_id=job_id))[0].seq if state in ENDED else None
-    return Emitted(state, claimed, groups, len(groups) == MOST_GROUPS, last)
+    more = len(groups) == MOST_GROUPS or sum(len(each.data) for each in groups) >= MOST_BYTES
+    return Emitted(state, claimed, groups, more, last)
 
 
 def _groups(rows: Sequence[Row]) -> Sequence[Group]:
