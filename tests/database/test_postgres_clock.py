@@ -198,3 +198,26 @@ async def test_an_offset_that_was_not_committed_counts_for_nothing(
     assert clock.transaction(clock.began(), server.now()).now == NOW
     await lost.close()
     await connections.close()
+
+
+class TwoServers(FakeClock):
+    """The clocks of two servers that answer in turn, an hour apart."""
+
+    def now(self) -> int:
+        self.step(HOUR if self.answers_first else -HOUR)
+        self.answers_first = not self.answers_first
+        return super().now()
+
+    answers_first = True
+
+
+async def test_servers_that_disagree_by_an_hour_are_an_unavailable_database(
+    postgres: PostgresDatabase, journal: Journal
+) -> None:
+    servers = TwoServers()
+    database = await open_database(postgres.url, Instruments(journal, servers), None, servers)
+
+    with pytest.raises(StorageUnavailable, match="several servers"):
+        await database.read.run(times)
+
+    await database.close()

@@ -44,7 +44,7 @@ T = TypeVar("T")
 GROUPS_AT_ONCE = 2
 """Of one plan: while the server works on one group, this process prepares the other. More would make groups small."""
 TRIES = 5
-"""How often an operation that conflicts is run in a transaction of its own."""
+"""How often an operation that conflicts is run in a transaction of its own, and one whose server's clock was set."""
 
 SEPARATE_SECONDS = 5.0
 """How long an operation that left its group waits for a place to run in, both tries together."""
@@ -254,11 +254,14 @@ class PostgresRunner:
             transaction = self._clock.transaction(began, (await connection.fetchrow(settings))[0])
             return transaction, await self._driver.run(connection, begin(transaction))
 
-        try:
-            transaction, result = await self._connections.transaction(self._begin, work)
-        except ClockStepped:
-            await self._clock.follow(self._connections)
-            return await self._transact(begin, settings)
+        for _ in range(TRIES):
+            try:
+                transaction, result = await self._connections.transaction(self._begin, work)
+                break
+            except ClockStepped:
+                await self._clock.follow(self._connections)
+        else:
+            raise StorageUnavailable("the database's clock jumps: do several servers answer at its address?")
         if self._clock.must_be_seen(transaction):
             self._spawn(self._store_time())
         if self._committed is not None:
