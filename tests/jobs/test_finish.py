@@ -104,17 +104,17 @@ async def test_an_ending_whose_effects_cannot_be_made_changes_nothing(database: 
 async def test_an_ending_interrupted_before_its_last_statement_changes_nothing(
     stores: Stores, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settle = ending._settle
+    consequences = ending._consequences
 
     def interrupted(tx: Transaction, *rest: Any) -> Operation[None]:
-        yield from settle(tx, *rest)
+        yield from consequences(tx, *rest)
         raise OSError("the power went away")
 
     await accept(stores)
     await accept(stores)
     claim = await claim_job(stores)
     before = await database.dump()
-    monkeypatch.setattr(ending, "_settle", interrupted)
+    monkeypatch.setattr(ending, "_consequences", interrupted)
 
     with pytest.raises(OSError, match="power"):
         await finish(stores, claim)
