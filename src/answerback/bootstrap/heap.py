@@ -4,7 +4,8 @@ import ctypes
 import sys
 
 EVERY_SECONDS = 60.0
-"""A look takes a tenth of a millisecond where there is nothing to give back."""
+"""In the event loop, a look takes a tenth of a millisecond where there is nothing to give back, some 50 ms where there
+are hundreds of megabytes."""
 
 _TRIM = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
 
