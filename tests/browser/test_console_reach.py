@@ -212,9 +212,10 @@ async def test_who_comes_back_is_where_they_were(browser: Browser, running: Shop
     async with browser.visit(running.service.url, OPERATOR, **low) as visitor:
         page = await visitor.open("/console/jobs?tenant=default")
         link = page.locator(f"tr[data-key='{day[0]}'] a.whole")
+        await link.scroll_into_view_if_needed()
         await link.focus()
+        await page.wait_for_function("scrollY > 100")
         top = await page.evaluate("scrollY")
-        assert top > 100
         await page.keyboard.press("Enter")
         await page.get_by_role("heading", name="Timeline").wait_for()
         assert await page.evaluate("scrollY") == 0
