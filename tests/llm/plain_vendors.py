@@ -27,7 +27,7 @@ _CODES: dict[Meaning, tuple[tuple[int, ...], str]] = {
     ),
     M.MODEL: (
         (400, 404, 422, 0),
-        "NoSuchModel UnsupportedModel unavailable_model MODEL_NOT_EXIST ModelDeprecated invalid_model_name",
+        "NoSuchModel UnsupportedModel MODEL_NOT_EXIST ModelDeprecated invalid_model_name",
     ),
     M.CONTEXT: (
         (400, 413, 422, 0),
@@ -40,12 +40,13 @@ _CODES: dict[Meaning, tuple[tuple[int, ...], str]] = {
     M.LIMITED: (
         (400, 429, 503, 0),
         "too_many_concurrent_requests ThrottledException rate-limited RPM_LIMIT_EXCEEDED usage_limit_reached "
-        "TooManyRequestsError",
+        "TooManyRequestsError message_limit_exceeded",
     ),
     M.CAPACITY: ((400, 404, 503, 0), "ServerOverloaded model_busy queue_full no_available_workers OverCapacity"),
     M.REFUSED: (
         (400, 422, 0),
-        "missing_field UnsupportedParameter unknown_parameter invalid_tokens missing_key invalid_plan InvalidToolCall",
+        "missing_field UnsupportedParameter unknown_parameter invalid_tokens missing_key invalid_plan InvalidToolCall "
+        "unauthorized_parameter",
     ),
 }
 """What a code is made of says what it means: in these statuses."""
@@ -55,6 +56,9 @@ _OF_CODES = [
     for meaning, (statuses, codes) in _CODES.items()
     for status in statuses
     for code in codes.split()
+] + [
+    (f"a model that is away, {status}", status, coded("model_unavailable"), meaning)
+    for status, meaning in ((0, M.CAPACITY), (400, M.CAPACITY), (503, M.CAPACITY), (404, M.MODEL), (410, M.MODEL))
 ]
 
 _SENTENCES: list[tuple[str, Meaning]] = [
@@ -72,6 +76,8 @@ _SENTENCES: list[tuple[str, Meaning]] = [
     ("you (x) have reached your hourly usage limit, please upgrade to continue", M.LIMITED),
     ("您当前使用该API的并发数过高", M.LIMITED),
     ("触发限流", M.LIMITED),
+    ("Image size limit exceeded.", M.REFUSED),
+    ("Too many images in the request.", M.REFUSED),
     ("registry.ollama.ai/library/gemma:latest does not support tools", M.REFUSED),
     ("messages 参数非法。请检查文档。", M.REFUSED),
     ("输入内容过长", M.CONTEXT),
@@ -82,7 +88,6 @@ _SENTENCES: list[tuple[str, Meaning]] = [
     ("The model returned no tokens.", M.FAILED),
     ("invalid token id 151643", M.FAILED),
     ("missing key 'content' in a message", M.FAILED),
-    ("Too many images in the request", M.FAILED),
     ("频率惩罚参数错误", M.REFUSED),
 ]
 """What an error without a status says."""

@@ -15,6 +15,9 @@ _ANY_SENTENCE = "vendors of no row, without a status: a sentence"
 _OF_ACCESS = r"(?:api|access|auth|bearer|secret|iam|security|subscription)"
 _KEY = rf"(?:{_OF_ACCESS}?(?:key|token|signature)|credentials?|authorization)"
 _ACCOUNT = r"(?:account|user|org(?:anization)?|project|workspace|tenant|consumer|team|apikey|key)"
+_PART = r"(?:image|file|attachment|video|audio|document|page|tool|function|stop sequence)"
+_PARTS = rf"{_PART}s\b"
+_MODEL_AWAY = "unavailablemodel|(?:model|deployment|engine)s?(?:is)?(?:notavailable|unavailable)"
 
 CREDIT_CODES: tuple[Row, ...] = (
     row(
@@ -45,24 +48,26 @@ PLAIN: tuple[Row, ...] = (
         Meaning.CONTEXT,
         _ANY_CODE,
         statuses=(NO_STATUS, 400, 413, 422, 500),
-        named=r"(?:context|prompt|input|message|conversation)s?(?:length|size|window|token)?s?(?:is|are)?"
-        r"(?:toolong|exceed|overflow|limitexceed)|contextlength|toomany(?:input|prompt)tokens|(?:max|exceed)\w*context",
+        named=r"(?:context|prompt|input)s?(?:length|size|window|token)?s?(?:is|are)?(?:toolong|exceed|overflow|limitexceed)"
+        r"|(?:message|conversation)s?(?:toolong|(?:length|size|token)s?(?:exceed|overflow|limitexceed))|contextlength|toomany(?:input|prompt)tokens|(?:max|exceed)\w*context",
     ),
     row(
         Meaning.MODEL,
         _ANY_CODE,
         statuses=(NO_STATUS, 400, 404, 410, 422),
-        named=r"(?:no|nosuch|unknown|invalid|unsupported|unavailable|bad)model(?:name|id)?(?:error|exception)?$"
-        r"|(?:model|deployment|engine)s?(?:name|id)?(?:is|does)?(?:notfound|notexist|notavailable|notsupported|notdeployed"
-        r"|notenabled|unknown|invalid|unavailable|unsupported|removed|retired|deprecated|disabled|decommissioned)",
+        named=r"(?:no|nosuch|unknown|invalid|unsupported|bad)model(?:name|id)?(?:error|exception)?$"
+        r"|(?:model|deployment|engine)s?(?:name|id)?(?:is|does)?(?:notfound|notexist|notsupported|notdeployed"
+        r"|notenabled|unknown|invalid|unsupported|removed|retired|deprecated|disabled|decommissioned)",
     ),
+    # With another status it may be there again in a moment.
+    row(Meaning.MODEL, _ANY_CODE, statuses=(404, 410), named=_MODEL_AWAY),
     row(
         Meaning.AUTH,
         _ANY_CODE,
         statuses=(NO_STATUS, 400, 404, 429, 500),
         named=rf"(?:invalid|incorrect|wrong|bad|expired|revoked|disabled){_KEY}(?:error)?$"
         rf"|(?:missing|no|unknown)(?:{_OF_ACCESS}(?:key|token)|credentials?|authorization)$|^{_KEY}(?:is|has)?(?:been)?(?:invalid|incorrect|expired|revoked|disabled|missing|notfound|suspended|leaked)"
-        r"|^(?:un|not)auth|^auth(?:entication|orization)?(?:fail|error|required|denied)|permissiondenied|accessdenied"
+        r"|^(?:un|not)auth(?!\w*(?:param|field|argument))|^auth(?:entication|orization)?(?:fail|error|required|denied)|permissiondenied|accessdenied"
         rf"|insufficientpermission|{_ACCOUNT}(?:is|hasbeen)?(?:suspended|banned|disabled|deactivated|terminated|locked"
         r"|blocked|restricted|frozen|inactive)|accessterminated|^ip(?:is)?not(?:allowed|authorized)|servicenotactivated",
         concerns=Concerns.REQUEST,
@@ -72,21 +77,21 @@ PLAIN: tuple[Row, ...] = (
         _ANY_CODE,
         statuses=(NO_STATUS, 400, 500, 503),
         named=r"ratelimit|toomany(?:request|call|concurrent)|throttl|slowdown|resourceexhausted"
-        r"|(?:request|concurren\w{0,3}|qps|rpm|tpm|usage|(?<!tool)(?<!function)call|frequency|rate|queue)s?(?:rate)?(?:limit|quota)?"
+        r"|(?:request|message|concurren\w{0,3}|qps|rpm|tpm|usage|(?<!tool)(?<!function)call|frequency|rate|queue)s?(?:rate)?(?:limit|quota)?"
         r"(?:exceed|reach|hit)|(?:usage|concurrency)limit|quota(?:limit)?exceed|^limit(?:exceed|request|burst)",
     ),
     row(
         Meaning.CAPACITY,
         _ANY_CODE,
         statuses=(NO_STATUS, 400, 404, 408, 424, 498, 500, 502, 503),
-        named=r"overload|capacity|serverbusy|modelbusy|modelnotready|modelloading|pendingdeploy|coldstart|queuefull"
+        named=rf"{_MODEL_AWAY}|overload|capacity|serverbusy|modelbusy|modelnotready|modelloading|pendingdeploy|coldstart|queuefull"
         r"|noavailable(?:worker|instance|replica|server|resource)|insufficient(?:system)?resource|temporarilyunavailable",
     ),
     row(
         Meaning.REFUSED,
         "Qianfan (336001 to 336007), and vendors of no row: a code made of such words",
         statuses=(NO_STATUS,),
-        named=r"^(?:invalid|missing|unknown|unsupported|malformed|illegal|bad)(?!error$)|badrequest|unprocessable"
+        named=r"^(?:invalid|missing|unknown|unauthorized|unsupported|malformed|illegal|bad)(?!error$)|badrequest|unprocessable"
         r"|validation|toolarge|^33600[1-7]$",
     ),
     # Errors that name nothing at all.
@@ -116,6 +121,13 @@ PLAIN: tuple[Row, ...] = (
         _ANY_SENTENCE,
         statuses=(NO_STATUS,),
         says=r"(?:request|payload|body|entity)[^.]{0,40}(?:too large|exceeds the maximum size)",
+    ),
+    row(
+        Meaning.REFUSED,
+        _ANY_SENTENCE,
+        statuses=(NO_STATUS,),
+        says=rf"too many (?:\w+ )?{_PARTS}|{_PART} (?:size|count|dimension|resolution|length)s? [^.]{{0,30}}"
+        r"\b(?:exceed|limit|too)",
     ),
     row(
         Meaning.LIMITED,
