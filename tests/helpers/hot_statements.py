@@ -205,6 +205,7 @@ OTHERS: dict[str, Statement] = {
     "LAST_ANSWERED_AT": questions.LAST_ANSWERED_AT,
     "SIZES_OF_QUESTIONS": questions.SIZES,
     "LIST_QUESTIONS": questions.LIST_QUESTIONS,
+    "SIZES_OF_INBOX": inbox.SIZES,
     "LIST_INBOX": inbox.LIST,
     "DROP_OLDEST_OF_INBOX": inbox.DROP_OLDEST,
     "CLEAR_INBOX": inbox.CLEAR,

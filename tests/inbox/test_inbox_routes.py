@@ -122,6 +122,22 @@ async def test_the_newest_are_shown_first_and_the_oldest_go(api: Api) -> None:
     assert len(await items(api, query="?limit=")) == 20
 
 
+async def test_an_inbox_is_read_page_by_page(api: Api) -> None:
+    address = await opened(api)
+    for number in range(5):
+        await api("POST", address, body=b"%d" % number)
+
+    bodies, query = [], "?limit=2"
+    while query:
+        page = (await api("GET", f"/v1/inbox{query}", CLIENT)).json
+        bodies += [each["body"] for each in page["items"]]
+        query = f"?limit=2&before={page['next']}" if page["next"] else ""
+
+    assert sorted(bodies) == ["0", "1", "2", "3", "4"]
+    refused = await api("GET", "/v1/inbox?before=job_1", CLIENT)
+    assert (refused.status, "`next` of a page" in refused.json["error"]["message"]) == (422, True)
+
+
 async def test_a_long_body_is_stored_in_part_and_says_so_but_is_verified_whole(api: Api) -> None:
     address, long = await opened(api), b"x" * (MAX_BODY + 1)
 

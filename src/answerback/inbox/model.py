@@ -1,6 +1,6 @@
 """Callbacks in an inbox, as values."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -42,6 +42,14 @@ class Received:
     size: int
     signature: Verdict
     job_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedPage:
+    """The newest first. `following` is the id that the next page begins after, None on the last."""
+
+    items: Sequence[Received]
+    following: str | None
 
 
 def shown_headers(given: Mapping[str, str]) -> dict[str, str]:

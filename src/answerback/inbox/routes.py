@@ -1,9 +1,10 @@
 """An inbox for callbacks over HTTP."""
 
+import re
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -19,11 +20,26 @@ from answerback.inbox.store import InboxStore
 from answerback.kernel.errors import NotFound
 
 TOKEN_PATH = PATH + "{token}"
+ID_PATTERN = re.compile("inb_[0-9a-f]{32}")
 DEFAULT_LIMIT = 20
 URL = "http://localhost:8080/inbox/qm9ib2R5IGd1ZXNzZXMgdGhpcyBvbmUgZXZlciwgbmV2ZXIZGVmYXVsdA"
+ITEM = "inb_01a1fc8454427e0488ed70bfee41f52c"
 
 Limit = Annotated[
     Annotated[int, Field(ge=1, le=MAX_ITEMS), DIGITS] | None, EMPTY_IS_ABSENT, Query(description="How many at most.")
+]
+
+
+def _inbox_id(value: str) -> str:
+    if not ID_PATTERN.fullmatch(value):
+        raise ValueError("must be the `next` of a page")
+    return value
+
+
+Before = Annotated[
+    Annotated[str, AfterValidator(_inbox_id)] | None,
+    EMPTY_IS_ABSENT,
+    Query(description="Only what came before this one: the `next` of a page."),
 ]
 Token = Annotated[str, Path(description="What the address ends with.", examples=[URL.rpartition("/")[2]])]
 
@@ -38,7 +54,7 @@ class ReceivedBody(BaseModel):
     """A callback that came. `signature` is `verified` if it is by the tenant's secret, or by that of an endpoint with
     this address. Of a long body the first 64 KiB are stored; `truncated` says so."""
 
-    id: str = Field(examples=["inb_01a1fc8454427e0488ed70bfee41f52c"])
+    id: str = Field(examples=[ITEM])
     received_at: Time
     headers: dict[str, str] = Field(examples=[{"content-type": "application/json"}])
     body: str = Field(examples=['{"job_id": "job_01a1fc8454427e0488ed70bfee41f52c", "status": "completed"}'])
@@ -48,9 +64,11 @@ class ReceivedBody(BaseModel):
 
 
 class InboxPage(BaseModel):
-    """The newest first; a tenant has 100 at most, and each for a day."""
+    """The newest first; a tenant has 100 at most, and each for a day. A page may have fewer than `limit` where they are
+    large."""
 
     items: list[ReceivedBody]
+    next: str | None = Field(description="For `before`. Null on the last page.", examples=[ITEM])
 
 
 class Taken(BaseModel):
@@ -76,12 +94,12 @@ def _add_list(routes: APIRouter, store: InboxStore, polling_tenant_of: TenantOf)
         responses=QUERY_ERRORS,
         dependencies=KNOWN_QUERIES,
     )
-    async def list_inbox(request: Request, limit: Limit = DEFAULT_LIMIT) -> Response:
+    async def list_inbox(request: Request, limit: Limit = DEFAULT_LIMIT, before: Before = None) -> Response:
         """The newest callbacks with their headers and bodies, and whether their signatures are right. It does not count
         against the rate."""
         tenant_id = await polling_tenant_of(request)
-        found = await store.list(tenant_id, limit or DEFAULT_LIMIT)
-        return respond(200, InboxPage(items=list(map(_body, found))))
+        page = await store.list(tenant_id, limit or DEFAULT_LIMIT, before)
+        return respond(200, InboxPage(items=list(map(_body, page.items)), next=page.following))
 
 
 def _add_own(routes: APIRouter, inbox: Inbox, store: InboxStore, tenant_of: TenantOf) -> None:
