@@ -1,6 +1,7 @@
 """Connections to a provider: one that closed in the meantime, and one that sends anything but an answer."""
 
 import asyncio
+import gzip
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -154,3 +155,33 @@ async def test_an_answer_that_waits_for_room_until_its_time_is_over_is_late(llm:
         await ask(provider, ChatRequest(HI.body, timeout=0.3))
     await provider.close()
     assert error.value.failure.code == ErrorCode.UPSTREAM_TIMEOUT
+
+
+@pytest.mark.parametrize("piece", [gzip.compress(b""), gzip.compress(b" ")], ids=["empty", "of a byte"])
+async def test_a_compressed_answer_of_nothing_ends_the_call(
+    piece: bytes, llm: FakeLLM, provider: OpenAICompatible
+) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n"
+    llm.then(replies.babble(head + piece * 20_000))
+    with pytest.raises(ProviderError, match="more headers and framing") as error:
+        await ask(provider, HI)
+    assert error.value.failure.code == ErrorCode.UPSTREAM_INVALID
+
+
+class Members(Flood):
+    """The same, of compressed data that holds nothing."""
+
+    headers: Mapping[str, str] = {"Content-Encoding": "gzip"}
+
+    async def read_some(self, _: int | None = None) -> bytes:
+        return gzip.compress(b"") * 100
+
+
+async def test_a_response_that_decompresses_to_nothing_ends_with_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("answerback.http.client.decoding.EMPTY_BYTES", float("inf"))
+    late = ProviderError(ErrorCode.UPSTREAM_TIMEOUT, "late", retryable=True)
+    soon = asyncio.get_running_loop().time() + 0.02
+    response = OpenResponse(cast(Any, Members()), soon, lambda _: late, HeldBytes())
+    with pytest.raises(ProviderError) as error:
+        await response.read_some()
+    assert error.value is late

@@ -104,7 +104,10 @@ class OpenResponse:
         """As `read_some`. Raises HttpError, TimeoutError."""
         while True:
             if inflate.rest:
+                # A loop that never waits for the server meets no deadline of the connection's.
                 await asyncio.sleep(0)
+                if self._time() >= self._deadline:
+                    raise TimeoutError
             data = b"" if inflate.rest else await self._response.read_some(limit)
             if not data and not inflate.rest:
                 if not inflate.whole:

@@ -6,7 +6,7 @@ import zlib
 import pytest
 
 from answerback.http.client.decoding import Inflate
-from answerback.http.client.errors import BodyUndecodable
+from answerback.http.client.errors import BodyUndecodable, TooMuchFraming
 
 TEXT = b'{"text": "' + b"x" * 5000 + b'"}'
 
@@ -70,3 +70,33 @@ def test_half_a_body_is_not_whole() -> None:
 
 def test_no_more_is_decompressed_than_asked_for() -> None:
     assert len(Inflate("gzip").feed(gzip.compress(b"x" * 1_000_000), 1000)) == 1000
+
+
+def without_end(piece: bytes) -> bytes:
+    return piece * (200_000 // len(piece))
+
+
+def begun() -> bytes:
+    deflating = zlib.compressobj(9, zlib.DEFLATED, 31)
+    return deflating.compress(b"{") + deflating.flush(zlib.Z_SYNC_FLUSH)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        without_end(gzip.compress(b"")),
+        without_end(gzip.compress(b" ")),
+        begun() + without_end(b"\x00\x00\x00\xff\xff"),
+        b"\x1f\x8b\x08\x08\0\0\0\0\0\x03" + without_end(b"a name"),
+    ],
+    ids=["empty members", "members of one byte", "empty blocks", "a file's name"],
+)
+def test_compressed_data_of_nothing_is_given_up_soon(sent: bytes) -> None:
+    with pytest.raises(TooMuchFraming):
+        inflated(Inflate("gzip"), sent, 4096)
+
+
+def test_content_makes_up_for_what_is_compressed_to_more_than_itself() -> None:
+    events = [b"data: %d\n\n" % number for number in range(20_000)]
+    sent = b"".join(gzip.compress(b"".join(events[at : at + 100])) for at in range(0, len(events), 100))
+    assert inflated(Inflate("gzip"), sent, 4096) == b"".join(events)

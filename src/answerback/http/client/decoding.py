@@ -2,13 +2,16 @@
 
 import zlib
 
-from answerback.http.client.errors import BodyUndecodable
+from answerback.http.client.errors import BodyUndecodable, TooMuchFraming
 
 IDENTITY = ""
 COMPRESSIONS = frozenset({"gzip", "x-gzip", "deflate", "br", "zstd", "compress", "x-compress"})
 _INFLATED = frozenset({"gzip", "x-gzip", "deflate"})
 _TEXT = frozenset(b"{[:dei<")
 """How the bodies that are read here begin: JSON, events (`data:`, `event:`, `id:`, a comment), a page."""
+EMPTY_BYTES = 64 * 1024
+"""Of compressed data that may decompress to nothing, besides as much as there is content: members, blocks and names in
+heads may be empty, or without end."""
 
 
 def coding(content_encoding: str | None) -> str:
@@ -26,6 +29,7 @@ class Inflate:
         self._zlib: zlib._Decompress | None = None
         self._begun = False
         self._plain = False
+        self._empty = 0
         self.rest = b""
         """What was fed and not decompressed yet."""
 
@@ -35,7 +39,8 @@ class Inflate:
         return self._zlib is None or self._zlib.eof
 
     def feed(self, data: bytes, limit: int) -> bytes:
-        """At most `limit` bytes, positive, of what the rest and `data` decompress to. Raises BodyUndecodable."""
+        """At most `limit` bytes, positive, of what the rest and `data` decompress to. Raises BodyUndecodable, and
+        TooMuchFraming for more of what decompresses to nothing than of content."""
         data, self.rest = self.rest + data, b""
         if not data:
             return b""
@@ -56,6 +61,9 @@ class Inflate:
             raise BodyUndecodable("not what it says") from error
         self._begun = True
         self.rest = self._zlib.unconsumed_tail or self._zlib.unused_data
+        self._empty += len(data) - len(self.rest) - len(content)
+        if self._empty > EMPTY_BYTES:
+            raise TooMuchFraming("it decompresses to nothing")
         return content
 
     def _window(self, data: bytes) -> int:
