@@ -681,11 +681,11 @@ async def test_a_stream_that_never_pauses_is_read_at_a_rate() -> None:
     began, read = loop.time(), 0
     async for _ in chunks(endless, lambda: 0, Expected("m")):  # type: ignore[arg-type]
         read += 1
-        if loop.time() - began > 1.0:
+        if loop.time() - began > 1.0 and read > 1_000:
             break
     seconds = loop.time() - began
 
-    assert 1_000 < read < streams.CHUNKS_AT_ONCE + streams.CHUNKS_A_SECOND * seconds + streams.A_TURN
+    assert read < streams.CHUNKS_AT_ONCE + streams.CHUNKS_A_SECOND * seconds + streams.A_TURN
 
 
 @pytest.mark.parametrize(

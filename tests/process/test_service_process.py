@@ -211,9 +211,9 @@ class TestService:
         assert not service.running
 
     async def test_one_that_never_gets_ready_is_given_up_and_killed(self, folder: Path) -> None:
-        service = Service({"MUTE": "1"}, folder=folder, module=("stand_in",), timeout=1.0)
+        service = Service({"MUTE": "1"}, folder=folder, module=("stand_in",), timeout=4.0)
 
-        with pytest.raises(ServiceError, match=r"not ready within 1 s\nlistening"):
+        with pytest.raises(ServiceError, match=r"not ready within 4 s\nlistening"):
             await service.start()
 
         assert not service.running

@@ -397,8 +397,8 @@ async def test_servers_that_are_strangers_share_what_they_may_send_in_a_second(
 
 
 async def test_a_flood_for_one_tenant_leaves_another_its_part(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chunk_rate, "CHUNKS_A_SECOND", 4_000)
-    monkeypatch.setattr(chunk_rate, "CHUNKS_AT_ONCE", 400)
+    monkeypatch.setattr(chunk_rate, "CHUNKS_A_SECOND", 1_000)
+    monkeypatch.setattr(chunk_rate, "CHUNKS_AT_ONCE", 100)
     head, flood, _ = FLOOD["chunks of 64 bytes"]
     loop, came = asyncio.get_running_loop(), Counter[str]()
 
