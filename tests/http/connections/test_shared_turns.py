@@ -13,6 +13,7 @@ from bounded_http import PATIENCE, Headers, Patient, serving
 
 CONNECTIONS = 4 * READS_A_TURN
 GET = b"GET / HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n"
+PROBE = b"GET /healthz HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n"
 CHUNKED = b"POST / HTTP/1.1\r\nhost: h\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n"
 
 
@@ -30,14 +31,17 @@ class Turns:
 
 
 class Watched(Patient):
-    """Counts reads and chunks in each turn."""
+    """Counts reads and chunks in each turn; `probed` is the turn in which a probe was read."""
 
     turns: Turns
+    probed = 0
     reads: Counter[int]
     pieces: Counter[int]
 
     def data_received(self, data: bytes) -> None:
         self.reads[self.turns.now] += 1
+        if data == PROBE:
+            type(self).probed = self.turns.now
         super().data_received(data)
 
     def on_body(self, body: bytes) -> None:
@@ -45,8 +49,9 @@ class Watched(Patient):
         super().on_body(body)
 
 
-async def answers(http: type[Watched], first: bytes, then: bytes) -> list[bytes]:
-    """What clients read that are connected, have sent the first part, and send the rest in the same moment."""
+async def answers(http: type[Watched], first: bytes, then: bytes, *, last: bytes = b"") -> list[bytes]:
+    """What clients read that are connected, have sent the first part, and send the rest in the same moment; behind them
+    there may be one that sends something else."""
     loop = asyncio.get_running_loop()
     async with serving(Headers(), http=http) as port:
         with ExitStack() as clients:
@@ -60,6 +65,10 @@ async def answers(http: type[Watched], first: bytes, then: bytes) -> list[bytes]
             http.turns = Turns()
             for client in connected:
                 client.send(then)
+            if last:
+                connected.append(clients.enter_context(socket.create_connection((HOST, port), timeout=PATIENCE)))
+                connected[-1].send(last)
+                connected[-1].settimeout(0)
             async with asyncio.timeout(PATIENCE):
                 return [await loop.sock_recv(client, 65_536) for client in connected]
 
@@ -80,6 +89,15 @@ async def test_few_connections_are_read_in_a_turn_and_all_in_the_end(watched: ty
     assert all(answer.startswith(b"HTTP/1.1 200") for answer in answered)
     del watched.reads[0]
     assert max(watched.reads.values()) <= READS_A_TURN
+
+
+async def test_a_probe_waits_behind_nobody(watched: type[Watched]) -> None:
+    # When one asks behind many clients whether the process lives
+    answered = await answers(watched, GET[:20], GET[20:], last=PROBE)
+
+    # Then others are read after it
+    assert answered[-1].startswith(b"HTTP/1.1 200")
+    assert 0 < watched.probed < max(watched.reads)
 
 
 async def test_tiny_chunks_count_for_more(watched: type[Watched]) -> None:
