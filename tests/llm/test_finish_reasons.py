@@ -36,7 +36,7 @@ WORDS: dict[Finish, list[Any]] = {
         *("hit_max", "max_completion", "max_tool_calls", "num_predict", "reasoning_limit", "no more tokens"),
         *("token_cap", "repetition_detected", "loop_detected", "pause"),
         *("cut", "stop_length", "sequence_length", "too_many_tokens", "reached_max", "reached_limit", "stopped_limit"),
-        *("gemini_max_tokens",),
+        *("gemini_max_tokens", "FINISHED_IGNORED", "FINISHED_LENGTH_CAPPED", "FINISH_MAX_TOKENS"),
     ],
     Finish.TOOLS: [
         *("tool_calls", "tool-calls", "toolCalls", "tool_use", "function_call"),
@@ -79,6 +79,7 @@ WORDS: dict[Finish, list[Any]] = {
         *("try_again", "EPIPE", "cut_by_server", "no_output", "outage", "degraded", "illegal_state", "network"),
     ],
     Finish.NONE: [
+        *("FINISH_UNSPECIFIED", "finished_unknown"),
         *(None, "", " ", "null", "NULL", "None", "nil", "undefined", "NaN", "n/a", "-", "...", "string", "unset"),
         *("FINISH_REASON_UNSPECIFIED", "finish_reason", "stop|length|tool_calls", "not_finished", "in_progress"),
         *("stop/length/content_filter", "stop, length", "one of: stop, length", "stop or length", "%s", "${reason}"),

@@ -208,3 +208,60 @@ async def test_an_answer_nested_without_end_fails_as_an_answer(
         assert caught.value.failure.code is ErrorCode.UPSTREAM_INVALID
     with pytest.raises(ProviderError, match="too deep"):
         await ask(provider, WHOLE)
+
+
+ENVELOPES: list[dict[str, Json]] = [
+    {"code": 200, "msg": "success", "data": None},
+    {"code": 0, "message": "", "data": None, "request_id": "r"},
+    {"success": True, "errors": [], "messages": [], "result": None},
+    {"error": None, "status": "ok", "response": None},
+]
+
+
+def enveloped(envelope: dict[str, Json], held: Json) -> dict[str, Json]:
+    return {name: held if name in ("data", "result", "response") else value for name, value in envelope.items()}
+
+
+@pytest.mark.parametrize("envelope", ENVELOPES, ids=str)
+async def test_an_envelope_of_a_gateway_is_taken_off(
+    envelope: dict[str, Json], llm: FakeLLM, provider: OpenAICompatible
+) -> None:
+    whole = replies.raw(json.dumps(enveloped(envelope, completion())).encode())
+    pieces = (piece({"content": "Hel"}), piece({"content": "lo"}), piece({}, "stop"))
+    llm.then(whole, whole, replies.stream(sse(*(enveloped(envelope, each) for each in pieces))))
+
+    assert (await ask(provider, WHOLE)).text == "Hello"
+    assert await text_of(provider) == "Hello"
+    assert await text_of(provider) == "Hello"
+
+
+@pytest.mark.parametrize("trouble", [{"code": 500}, {"success": False}, {"error_code": 17}], ids=str)
+async def test_an_envelope_that_says_trouble_is_none(
+    trouble: dict[str, Json], llm: FakeLLM, provider: OpenAICompatible
+) -> None:
+    llm.then(replies.raw(json.dumps({**trouble, "msg": "it broke", "data": completion()}).encode()))
+
+    with pytest.raises(ProviderError):
+        await ask(provider, WHOLE)
+
+
+async def test_a_whole_answer_may_have_a_delta_for_its_message(llm: FakeLLM, provider: OpenAICompatible) -> None:
+    choice = {"index": 0, "delta": {"content": "Hello"}, "finish_reason": "stop"}
+    llm.then(replies.raw(json.dumps({"choices": [choice]}).encode()))
+
+    assert (await ask(provider, WHOLE)).text == "Hello"
+
+
+@pytest.mark.parametrize(
+    ("finish", "code"), [("SAFETY", ErrorCode.UPSTREAM_REFUSED), ("length", ErrorCode.UPSTREAM_EMPTY)]
+)
+async def test_a_choice_that_was_left_without_a_message_is_final(
+    finish: str, code: ErrorCode, llm: FakeLLM, provider: OpenAICompatible
+) -> None:
+    llm.then(replies.raw(json.dumps({"choices": [{"index": 0, "finish_reason": finish}]}).encode()))
+
+    with pytest.raises(ProviderError) as caught:
+        await ask(provider, WHOLE)
+
+    assert caught.value.failure.code is code
+    assert not caught.value.retryable

@@ -78,3 +78,9 @@ def test_a_call_that_names_no_tool_breaks_the_answer(calls: Any) -> None:
 def test_content_beside_calls_that_is_neither_text_nor_parts_breaks_the_answer(content: Any) -> None:
     with pytest.raises(ProviderError, match="holds no text"):
         completions.check({"message": {"content": content, "tool_calls": [CALL]}, "finish_reason": "tool_calls"})
+
+
+def test_a_call_whose_name_stands_beside_its_type_has_a_function() -> None:
+    flat = {"id": "call_1", "type": "function", **WEATHER}
+
+    assert tool_calls({"tool_calls": [flat]}) == (CALL,)

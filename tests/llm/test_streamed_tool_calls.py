@@ -176,3 +176,54 @@ async def test_the_one_call_of_earlier_models_may_come_in_pieces(llm: FakeLLM, p
     (call,) = (await ask(provider, WHOLE)).tool_calls
 
     assert call["function"] == {"name": "weather", "arguments": "{}"}
+
+
+BEGUN = {"index": 0, "id": "c1", "type": "function", "function": {"name": "weather", "arguments": '{"city": '}}
+REST = '"Bern"}'
+ODD: dict[str, list[Json]] = {
+    "an empty piece of another": [
+        BEGUN,
+        {"index": 0, "function": {"arguments": REST}},
+        {"index": 1, "function": {"arguments": ""}},
+    ],
+    "a name of null": [BEGUN, {"index": 0, "id": "", "function": {"name": "null", "arguments": REST}}],
+    "a name of None": [BEGUN, {"index": 0, "function": {"name": "None", "arguments": REST}}],
+    "an id for each piece": [BEGUN, {"index": 0, "id": "c2", "function": {"arguments": REST}}],
+    "flat": [{"index": 0, "id": "c1", "type": "function", "name": "weather", "arguments": '{"city": "Bern"}'}],
+    "flat, without a type": [{"name": "weather", "arguments": {"city": "Bern"}}],
+    "flat pieces": [
+        {"index": 0, "id": "c1", "type": "function", "name": "weather", "arguments": '{"city": '},
+        {"index": 0, "arguments": REST},
+    ],
+}
+"""vLLM (an id for each piece), LiteLLM (a name of null), Cloudflare (flat)."""
+
+
+@pytest.mark.parametrize("pieces", ODD.values(), ids=ODD)
+async def test_pieces_that_say_one_call_oddly_are_one_call(
+    pieces: list[Json], llm: FakeLLM, provider: OpenAICompatible
+) -> None:
+    reply = calling(*({"tool_calls": [each]} for each in pieces))
+    llm.then(reply, reply)
+
+    assert joined(await read(provider, STREAMED)) == {0: '{"city": "Bern"}'}
+    (call,) = (await ask(provider, WHOLE)).tool_calls
+    assert call["function"] == {"name": "weather", "arguments": '{"city": "Bern"}'}
+    assert "name" not in call
+
+
+async def test_ids_of_calls_that_go_on_side_by_side_stay_apart(llm: FakeLLM, provider: OpenAICompatible) -> None:
+    """Given calls whose pieces have ids, and no index; and one that begins with its arguments."""
+    pieces: list[Json] = [
+        {"id": "a", "function": {"name": "weather", "arguments": '{"city": '}},
+        {"id": "b", "function": {"name": "time", "arguments": '{"in": '}},
+        {"id": "b", "function": {"arguments": REST}},
+        {"id": "a", "function": {"arguments": REST}},
+        {"index": 2, "id": "c", "function": {"arguments": "{"}},
+        {"index": 2, "function": {"name": "date", "arguments": "}"}},
+    ]
+    llm.then(calling(*({"tool_calls": [each]} for each in pieces)))
+
+    calls = joined(await read(provider, STREAMED))
+
+    assert calls == {0: '{"city": "Bern"}', 1: '{"in": "Bern"}', 2: "{}"}

@@ -55,6 +55,7 @@ AZURE_FILTER = "The response was filtered due to the prompt triggering Azure Ope
 VLLM_CONTEXT = "This model's maximum context length is 6048 tokens. However, you requested 6616 tokens."
 LLAMA_BATCH = "input (902 tokens) is too large to process. increase the physical batch size (current batch size: 512)"
 LLAMA_UNREADABLE = (
+    "Jinja Exception: Conversation roles must alternate user/assistant/user/assistant/...",
     "image input is not supported by this server",
     "audio input is not supported - you may need to provide the mmproj",
     "Failed to parse tool call arguments as JSON: [json.exception.parse_error.101] parse error at line 1, column 6: "

@@ -8,7 +8,15 @@ from answerback.kernel.json import Json
 from answerback.kernel.provider_error import ProviderError
 from answerback.llm.answers.call_arguments import Arguments
 from answerback.llm.answers.completions import invalid
-from answerback.llm.answers.tool_calls import as_text, is_usable_id, names_no_tool, new_id, type_of
+from answerback.llm.answers.tool_calls import (
+    NO_NAMES,
+    as_text,
+    is_usable_id,
+    names_no_tool,
+    new_id,
+    type_of,
+    with_function,
+)
 
 MOST_CALLS = 256
 """Tool calls of one answer, and pieces of them in one delta: each piece looks for the call that it belongs to."""
@@ -67,14 +75,17 @@ class CallPieces:
         taken = set[int]()
         if len(pieces) > MOST_CALLS:
             raise too_many_calls()
-        for piece in pieces:
-            if piece is None:
+        for given in pieces:
+            if given is None:
                 continue
-            if not isinstance(piece, dict):
+            if not isinstance(given, dict):
                 raise names_no_tool()
+            piece = self._readable(with_function(given))
             position = self._position(piece, taken)
             begins = position == len(self._calls)
             if begins:
+                if self._calls and _is_blank(piece):
+                    continue
                 if position == MOST_CALLS:
                     raise too_many_calls()
                 joinable += self.released()
@@ -104,6 +115,23 @@ class CallPieces:
             piece = made[last[position]]
             made[last[position]] = {**piece, "function": {**(piece.get("function") or {}), "arguments": "{}"}}
         return made
+
+    def _readable(self, piece: dict[str, Json]) -> dict[str, Json]:
+        """The piece, without a name that is the text of null, and without the new id that some upstreams (vLLM) give to
+        each piece: what goes on says no name, and goes on at its index."""
+        if _name(piece) in NO_NAMES - self._tools:
+            piece = {**piece, "function": {**piece["function"], "name": None}}
+        if piece.get("id") and not _name(piece) and self._renames(piece):
+            return {**piece, "id": None}
+        return piece
+
+    def _renames(self, piece: Mapping[str, Json]) -> bool:
+        """Whether a piece without a name has an id of no call, at the index of one whose arguments go on."""
+        index = piece.get("index")
+        if index is None or any(call.id == piece["id"] for call in self._calls):
+            return False
+        last = next((call for call in reversed(self._calls) if call.index == index), None)
+        return last is not None and bool(last.named) and not last.arguments.whole
 
     def _position(self, piece: Mapping[str, Json], taken: set[int]) -> int:
         """Which call the piece belongs to; behind the last one, if it begins another."""
@@ -238,6 +266,11 @@ def _arguments(piece: Mapping[str, Json]) -> str:
 def _said(piece: Mapping[str, Json]) -> Mapping[str, Json]:
     said = next((each for each in (piece.get("function"), piece.get("custom")) if isinstance(each, dict)), None)
     return said or {}
+
+
+def _is_blank(piece: Mapping[str, Json]) -> bool:
+    """Whether a piece says nothing of a call but its number."""
+    return not (piece.get("id") or _name(piece) or _arguments(piece) or isinstance(piece.get("custom"), dict))
 
 
 def _mixed() -> ProviderError:

@@ -13,6 +13,7 @@ from answerback.llm.answers.blank_errors import without_blank_error
 from answerback.llm.answers.call_pieces import CallPieces
 from answerback.llm.answers.choices import as_delta, checked, finish_word, text_in
 from answerback.llm.answers.conforming import conforming_chunk
+from answerback.llm.answers.envelopes import unwrapped
 from answerback.llm.answers.events import Sign, apart, error_of, read_event
 from answerback.llm.answers.filler import Filler, TooMuchFiller
 from answerback.llm.answers.finish_reasons import CERTAIN_ENDS, classify, reason_of
@@ -95,7 +96,7 @@ class ChunkReader:
             for at in range(0, len(body), READ_BYTES):
                 yield from self.read(body[at : at + READ_BYTES])
             yield from self.end()
-        elif isinstance(document, dict) and error_in(without_blank_error(document), whole=True) is None:
+        elif isinstance(document, dict) and error_in(without_blank_error(unwrapped(document)), whole=True) is None:
             self.began = True
             if (chunk := self._chunk(body, document)) is not None:
                 yield from self._released(chunk)
@@ -178,7 +179,7 @@ class ChunkReader:
     def _chunk(self, data: bytes, document: dict[str, Json]) -> Chunk | None:
         """None for an event of neither choices nor usage: gateways say various things beside an answer. Raises
         ProviderError for one that is an error."""
-        document = without_blank_error(document)
+        document = without_blank_error(unwrapped(document))
         if (error := error_in(document)) is not None:
             raise error_in_body(error, self._now())
         document = completions.without_nulls(completions.cut_if_incomplete(document))

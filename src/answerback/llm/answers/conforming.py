@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from answerback.kernel.json import Json
 from answerback.llm.answers import finish_reasons
 from answerback.llm.answers.call_pieces import CallPieces
-from answerback.llm.answers.completions import invalid
+from answerback.llm.answers.completions import WITHOUT_ANYTHING, invalid
 from answerback.llm.answers.content import has_media, text_of
 from answerback.llm.answers.finish_reasons import Finish, reason_of
 from answerback.llm.answers.thoughts import thought_in
@@ -58,11 +58,18 @@ def conforming_whole(choice: Json, position: int) -> Json:
 
 
 def with_message(choice: dict[str, Json]) -> dict[str, Json]:
-    """A choice whose text stands where plain completions have it, with a message."""
-    if choice.get("message") is not None or not isinstance(text := choice.get("text"), str):
+    """A choice whose text stands where plain completions or chunks have it, with a message; so has one that a filter or
+    a limit left without any."""
+    if choice.get("message") is not None:
         return choice
-    rest = {name: value for name, value in choice.items() if name != "text"}
-    return {**rest, "message": {"role": ASSISTANT, "content": text}}
+    delta, text = choice.get("delta"), choice.get("text")
+    if not isinstance(delta, dict):
+        ended = finish_reasons.classify(reason_of(choice))
+        if not isinstance(text, str) and ended not in WITHOUT_ANYTHING:
+            return choice
+        delta = {"content": text}
+    rest = {name: value for name, value in choice.items() if name not in ("delta", "text")}
+    return {**rest, "message": {"role": ASSISTANT, **delta}}
 
 
 def with_delta(choice: dict[str, Json]) -> dict[str, Json]:

@@ -13,6 +13,7 @@ from answerback.llm.answers.blank_errors import is_error, without_blank_error
 from answerback.llm.answers.charsets import in_utf8
 from answerback.llm.answers.chunk_reader import ChunkReader
 from answerback.llm.answers.conforming import conforming_whole
+from answerback.llm.answers.envelopes import unwrapped
 from answerback.llm.answers.finish_reasons import check_end, reason_of
 from answerback.llm.answers.framing import is_event_stream
 from answerback.llm.answers.heads import COMPLETION, Head
@@ -55,6 +56,7 @@ async def _read_document(
     if is_plain(document):
         return body.removeprefix(BOM_UTF8), document
     if isinstance(document, dict):
+        document = unwrapped(document)
         document = completions.cut_if_incomplete(completions.without_nulls(without_blank_error(document)))
     if isinstance(document, dict) and document.get("choices") and not document.get("error"):
         if (error := error_beside(document)) is not None:

@@ -66,7 +66,7 @@ _ROWS: Sequence[tuple[Finish, str, str]] = (
     (Finish.CUT, "watsonx.ai", "token_limit time_limit"),
     (Finish.CUT, "xAI", "max_len max_context"),
     (Finish.CUT, "llama.cpp", "limit"),
-    (Finish.CUT, "vLLM", "repetition"),
+    (Finish.CUT, "vLLM", "repetition FINISHED_IGNORED"),
     (Finish.CUT, "gateways", "max_length truncated cut context_length context_length_exceeded max_time"),
     (Finish.TOOLS, "OpenAI", "tool_calls function_call requires_action"),
     (Finish.TOOLS, "Anthropic, Bedrock", "tool_use"),
@@ -108,7 +108,7 @@ _CLASSES: Mapping[str, Finish] = {_key(word): finish for finish, _, words in _RO
 _PREFIXES = re.compile(
     r"(?:openai|azure|google|gemini|vertex(?:ai)?|anthropic|claude|bedrock|mistral|cohere|groq|together"
     r"|fireworks|xai|deepseek"
-    r"|qwen|vllm|ollama|openrouter)?(?:(?:finish|stop|done)?reason)?"
+    r"|qwen|vllm|ollama|openrouter)?(?:(?:finish|stop|done)?reason|finish(?:ed)?(?=.))?"
 )
 """Whose word it is, and what it is for."""
 

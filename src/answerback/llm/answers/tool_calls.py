@@ -15,6 +15,9 @@ LONGEST_ID = 1024
 
 FUNCTION, CUSTOM = "function", "custom"
 
+NO_NAMES = frozenset({"null", "None"})
+"""Names of nothing, as texts (vLLM behind LiteLLM, in pieces behind the first)."""
+
 
 def tool_calls(message: Mapping[str, Json], *, cut: bool = False) -> tuple[dict[str, Json], ...]:
     """The calls in the message of a choice, in OpenAI's shape. Upstreams leave ids out, use one twice or number them: a
@@ -75,7 +78,19 @@ def names_no_tool() -> ProviderError:
     return ProviderError(ErrorCode.UPSTREAM_INVALID, words, retryable=True)
 
 
+def with_function(call: dict[str, Json]) -> dict[str, Json]:
+    """A call whose name and arguments stand beside its type, as in OpenAI's responses and at Cloudflare, with a
+    `function`."""
+    if call.get(FUNCTION) is not None or call.get(CUSTOM) is not None:
+        return call
+    beside = {name: call[name] for name in ("name", "arguments") if call.get(name) is not None}
+    if not beside:
+        return call
+    return {name: value for name, value in call.items() if name not in beside} | {FUNCTION: beside}
+
+
 def _call(call: Json, without_arguments: str) -> dict[str, Json]:
+    call = with_function(call) if isinstance(call, dict) else call
     match call:
         case {"custom": {"name": str(name)}} if name:
             said = call["custom"].get("input")

@@ -210,7 +210,7 @@ ACCOUNT: tuple[Row, ...] = (
         + r"(?:your (?:credit|account)\b[^.]{0,20} (?:balance )?is (?:too low|insufficient)|budget has been exceeded"
         r"|exceededbudget|(?:litellm \w+: [^;]{0,60})?exceeded budget"
         r"|(?:you have )?(?:insufficient|not enough) (?:account )?(?:balance|credits?|funds)"
-        r"|access denied, please make sure"
+        r"|access denied, please make sure|please enable billing\b"
         r"|(?:you have|this workspace has) reached (?:your|its) specified api usage limits"
         r"|organization has exceeded its spend limit)",
     ),

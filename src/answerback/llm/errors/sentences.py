@@ -58,7 +58,10 @@ NO_MODEL = (
     r"|not a chat model|only supported in v1/"
     r"|^function\b[^;\n]{0,60}(?:not found for account|degraded)"
 )
-NOT_LOADED = r"no models? (?:is|are) (?:currently )?loaded|\bmodel not found, uid|无可用渠道"
+NOT_LOADED = (
+    r"no models? (?:is|are) (?:currently )?loaded|\bmodel not found, uid|无可用渠道"
+    r"|\bno (?:available )?channels? (?:available )?for (?:the )?model\b"
+)
 """A server that runs, without the model."""
 NO_MEMORY = (
     r"(?:requires|needs) more (?:system |gpu |video )?(?:memory|v?ram)\b|\bout of (?:\w+ )?(?:memory|v?ram)\b|\boom\b"
@@ -109,7 +112,8 @@ FILTERED = (
 )
 UNREADABLE = (
     r"^(?:image|audio|video) input is not supported|^failed to parse (?:tools|messages|tool call arguments)\b"
-    r"|^tools param requires\b"
+    r"|^tools param requires\b|^(?:jinja exception|error rendering prompt with jinja)\b"
+    r"|^conversation roles must alternate\b"
     r"|missing data required for image input"
 )
 """A request that a model cannot take, or that nobody can."""
