@@ -5,8 +5,8 @@ import json
 from collections.abc import Mapping
 
 import pytest
-from browsing import Visitor
-from storefront import MODEL, Shop
+from browsing import Browser, Visitor
+from storefront import MODEL, OPERATOR, Shop, shop
 
 from answerback.testing import replies
 
@@ -246,3 +246,17 @@ async def test_a_talk_is_one_landmark(visitor: Visitor, by: str, name: str) -> N
     page = await visitor.open(f"/console/playground?by={by}")
 
     assert await page.get_by_role("region", name=name, exact=True).count() == 1
+
+
+async def test_an_answer_that_breaks_off_says_so_in_the_words_of_the_console(browser: Browser) -> None:
+    async with shop() as running, browser.visit(running.service.url, OPERATOR) as visitor:
+        visitor.expected.append("net::ERR_")
+        running.llm.on("Tell me half.", replies.stream(chunks({"content": "Once upon"}), "never"))
+        page = await visitor.open("/console/playground")
+        await page.get_by_label("Message", exact=True).fill("Tell me half.")
+        await page.keyboard.press("Enter")
+        await page.get_by_text("Once upon", exact=True).wait_for()
+
+        await running.service.kill()
+
+        await page.get_by_role("alert").filter(has_text="The connection to the service broke off.").wait_for()

@@ -2,9 +2,9 @@
 
 import asyncio
 
-from browsing import Visitor
+from browsing import Browser, Visitor
 from playwright.async_api import expect
-from storefront import Shop
+from storefront import OPERATOR, Shop, shop
 
 from answerback.testing import replies
 
@@ -86,3 +86,24 @@ async def test_an_operator_sees_the_responses_of_all_tenants(owner: Visitor, run
 
     await page.wait_for_url("**/console/jobs/job_*?tenant=*")
     await owner.sees("Answered")
+
+
+async def test_events_are_read_on_after_the_service_was_killed(browser: Browser) -> None:
+    async with shop() as running, browser.visit(running.service.url, OPERATOR) as visitor:
+        visitor.expected.append("net::ERR_")
+        half = b'data: {"id": "x", "choices": [{"index": 0, "delta": {"content": "Once "}, "finish_reason": null}]}\n\n'
+        running.llm.on("Tell a tale.", replies.stream(half, "never"), replies.say("Once upon a time"))
+        body = {"input": "Tell a tale.", "background": True, "stream": True}
+        headers = {"Authorization": f"Bearer {OPERATOR}"}
+        async with running.http.post(f"{running.service.url}/v1/responses", json=body, headers=headers) as stream:
+            line = await anext(aiter(stream.content.iter_any()))
+        made = line.decode().split('"id":"')[1].split('"')[0]
+        page = await visitor.open(f"/console/responses/{made}")
+        events = page.locator(".events")
+        await events.get_by_text("response.output_text.delta").first.wait_for()
+
+        await running.service.kill()
+        await running.service.start()
+
+        await events.get_by_text("response.completed").wait_for(timeout=90_000)
+        assert await events.get_by_text("response.created").count() == 1

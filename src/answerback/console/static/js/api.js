@@ -1,5 +1,7 @@
 /** The routes of the service, as any client calls them; docs/reference/http.md lists them. */
 
+import { hear } from "./clock.js";
+
 /** A response that is no success. `code` is the service's, `retryAfter` in seconds. */
 export class ApiError extends Error {
   constructor(status, code, message, retryAfter = null) {
@@ -26,6 +28,7 @@ export async function call(method, path, options = {}) {
 /** The response of a success, unread. */
 export async function send(method, path, { query, body, headers = {}, signal } = {}) {
   const isForm = body instanceof FormData;
+  const asked = Date.now();
   let response;
   try {
     response = await fetch(path + written(query), {
@@ -39,6 +42,7 @@ export async function send(method, path, { query, body, headers = {}, signal } =
   } catch (error) {
     cut(error);
   }
+  hear(response.headers.get("Date"), asked);
   if (response.ok) return response;
   const failure = await failureOf(response);
   if (failure.status === 401) dispatchEvent(new CustomEvent("signed-out"));
@@ -47,6 +51,10 @@ export async function send(method, path, { query, body, headers = {}, signal } =
 
 function cut(error) {
   throw error.name === "AbortError" ? error : unreachable();
+}
+
+function broken(error) {
+  throw error.name === "AbortError" ? error : new ApiError(0, "unreachable", "The connection to the service broke off.");
 }
 
 /** A fresh Idempotency-Key. `crypto.randomUUID` is not there for pages that come over http from another host. */
@@ -78,7 +86,7 @@ export async function* eventsOf(response) {
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   for (;;) {
-    const { value, done } = await reader.read();
+    const { value, done } = await reader.read().catch(broken);
     if (done) return;
     const blocks = (rest + value).replaceAll("\r\n", "\n").split("\n\n");
     rest = blocks.pop();

@@ -1,5 +1,6 @@
 /** Times in the reader's zone: how long ago, with the exact time in the title; all of a page move on together. */
 
+import { serviceNow } from "./clock.js";
 import { h } from "./dom.js";
 
 const EXACT = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "long" });
@@ -31,7 +32,7 @@ export function time(at, form = "ago") {
   return h("time.nowrap", { datetime: iso, title: exact(at), "data-form": form }, words(at, form));
 }
 
-export function words(at, form, now = Date.now()) {
+export function words(at, form, now = serviceNow()) {
   const seconds = (new Date(at).getTime() - now) / 1000;
   if (form === "clock") return (isOneDay(at, now) ? CLOCK : DATED).format(new Date(at));
   if (form === "for") return span(Math.max(1, Math.floor(-seconds)));

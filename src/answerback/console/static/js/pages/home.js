@@ -1,6 +1,7 @@
 /** How the service is: its provider, what waits, what was answered, and how to send a first message. */
 
 import { get, written } from "../api.js";
+import { serviceNow } from "../clock.js";
 import { fill, h } from "../dom.js";
 import { counted, number, sentence, short } from "../format.js";
 import { badge, label } from "../parts/badge.js";
@@ -131,7 +132,7 @@ function tokens({ tokens_today: today }) {
     "Tokens today",
     short(today.total),
     h("span", {}, `${number(today.prompt)} read, ${number(today.completion)} written`),
-    h("span", {}, `Since midnight UTC: ${minute(new Date().setUTCHours(0, 0, 0, 0))} here`),
+    h("span", {}, `Since midnight UTC: ${minute(new Date(serviceNow()).setUTCHours(0, 0, 0, 0))} here`),
   );
 }
 

@@ -1,6 +1,7 @@
 /** A job: all that happened to it on one timeline, and what can be done about it. */
 
 import { get, post, written } from "../api.js";
+import { lead } from "../clock.js";
 import { fill, h } from "../dom.js";
 import { number } from "../format.js";
 import { ENDED, jobBadge, label } from "../parts/badge.js";
@@ -57,10 +58,10 @@ async function waitedBehind(job, tenant, signal) {
   return ended && ended > job.created_at ? items[0].job_id : null;
 }
 
-/** When its next attempt is due, or that of one of its callbacks. */
+/** When its next attempt is due, or that of one of its callbacks, by the clock of the reader. */
 function nextOf(job) {
   const due = [job.waiting_for?.until, ...job.deliveries.map((each) => each.next_attempt_at)].filter(Boolean);
-  return Math.min(...due.map((at) => Date.parse(at)).filter((at) => at > Date.now()));
+  return Math.min(...due.map((at) => Date.parse(at) - lead()).filter((at) => at > Date.now()));
 }
 
 /** Nothing will happen to it any more by itself. */

@@ -3,11 +3,13 @@
 import { eventsOf, send } from "../api.js";
 import { fill, h } from "../dom.js";
 import { counted } from "../format.js";
+import { passes } from "./failed.js";
 import { append } from "./text.js";
 
 /** Events that are shown: the newest. An answer of a megabyte has hundreds of thousands. */
 const SHOWN = 200;
 const FRAME_MS = 16;
+const RETRY_MS = 3000;
 /** The share of the time that goes into drawing what comes, so that the page stays quick. */
 const DRAWING = 1 / 4;
 
@@ -16,15 +18,24 @@ const DRAWING = 1 / 4;
  * around them.
  */
 export async function follow(view, address, parts, live) {
-  try {
-    const response = await send("GET", address, { query: { stream: "true" }, signal: view.signal });
+  const drawing = draft(parts);
+  let after = null;
+  const read = async () => {
+    const query = { stream: "true", starting_after: after };
+    const response = await send("GET", address, { query, signal: view.signal });
     live.hidden = false;
-    const drawing = draft(parts);
-    for await (const { event, data } of eventsOf(response)) drawing.take(event, JSON.parse(data));
-    drawing.end();
-  } catch {
-    live.hidden = !parts.events.childElementCount;
-  }
+    for await (const { event, data } of eventsOf(response)) {
+      if (data === "[DONE]") return false;
+      const said = JSON.parse(data);
+      after = said.sequence_number ?? after;
+      drawing.take(event, said);
+      if (event === "error") return false;
+    }
+    return null;
+  };
+  // Where the service stops meanwhile, or the connection breaks, it is read on from there.
+  const more = () => read().catch((error) => (passes(error) ? null : false)).finally(drawing.end);
+  if ((await more()) === null) view.every(RETRY_MS, more);
 }
 
 /** What came, drawn now and then. */

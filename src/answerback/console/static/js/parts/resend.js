@@ -1,6 +1,7 @@
 /** Sending again all callbacks that match: how many there are before, what became of them after. */
 
 import { newKey, post } from "../api.js";
+import { serviceNow } from "../clock.js";
 import { fill, h } from "../dom.js";
 import { counted, number, serverOf } from "../format.js";
 import { ask, submitter } from "./dialog.js";
@@ -62,7 +63,7 @@ export async function resend(view, server, place, owners) {
 function asked(status, url, hours) {
   const body = { status };
   if (url) body.url = url;
-  if (hours) body.since = new Date(Date.now() - hours * 3_600_000).toISOString();
+  if (hours) body.since = new Date(serviceNow() - hours * 3_600_000).toISOString();
   return body;
 }
 
