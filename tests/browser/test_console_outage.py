@@ -3,7 +3,9 @@
 import pytest
 from browsing import Browser, Visitor
 from playwright.async_api import expect
-from storefront import OPERATOR, shop
+from storefront import OPERATOR, Shop, shop
+
+from answerback.testing import replies
 
 INTERRUPTED = "connection to the service is interrupted"
 A_WHILE_MS = 8_000
@@ -105,3 +107,21 @@ async def test_a_service_that_stands_still_is_not_taken_for_live(browser: Browse
         await page.clock.run_for(10_000)
         await page.get_by_text("Live", exact=True).wait_for()
         await banner.wait_for(state="hidden")
+
+
+async def test_a_job_that_is_not_kept_any_more_is_asked_for_no_more(visitor: Visitor, running: Shop) -> None:
+    visitor.expected.append("404")
+    running.llm.on("Stay a while.", replies.hang(running.never))
+    job = await running.say("Stay a while.", key=visitor.key)
+    await visitor.page.clock.install()
+    page = await visitor.open(f"/console/jobs/{job}")
+    await page.get_by_role("heading", name="Timeline").wait_for()
+    gone = {"error": {"code": "not_found", "message": "There is no such job"}}
+    asked: list[str] = []
+    await page.route(f"**/v1/jobs/{job}", lambda route: (asked.append(job), route.fulfill(status=404, json=gone))[1])
+
+    await page.clock.run_for(60_000)
+    await visitor.sees("This is not kept any more")
+    await page.clock.run_for(60_000)
+
+    assert len(asked) == 1

@@ -1,9 +1,10 @@
 """Keyboard, phone, dark, addresses and time: what every page has to offer."""
 
+import asyncio
 from collections.abc import Sequence
 
 from browsing import Browser, Visitor
-from playwright.async_api import Page
+from playwright.async_api import Page, Route
 from storefront import OPERATOR, Shop
 
 from answerback.testing import behaviours
@@ -229,9 +230,87 @@ async def test_who_comes_back_is_where_they_were(browser: Browser, running: Shop
         await until_scrolled(page, top)
 
 
+async def test_who_scrolls_while_a_page_is_drawn_stays_where_they_are(browser: Browser, running: Shop) -> None:
+    low = {"viewport": {"width": 390, "height": 200}}
+    key = await running.new_key()
+    await running.say("Do you ship to Norway?", key=key)
+    async with browser.visit(running.service.url, key, **low) as visitor:
+        held: asyncio.Future[Route] = asyncio.get_running_loop().create_future()
+        await visitor.page.route("**/v1/webhook_endpoints*", lambda route: held.set_result(route))
+        await visitor.page.goto(f"{running.service.url}/console/receivers")
+        page, route = visitor.page, await held
+        await page.get_by_role("row", name="127.0.0.1").wait_for()
+        await page.mouse.move(100, 100)
+
+        await page.mouse.wheel(0, 60)
+        await until_scrolled(page, 60)
+        await route.continue_()
+
+        await page.get_by_role("heading", name="Signing secret").wait_for()
+        await page.locator("main:not([aria-busy])").wait_for()
+        assert await page.evaluate("scrollY") == 60
+
+
 async def until_scrolled(page: Page, top: int) -> None:
     reached = """(top) => new Promise((resolve) => {
       const look = () => (scrollY === top ? resolve() : requestAnimationFrame(look));
       look();
     })"""
     await page.evaluate(reached, top)
+
+
+async def test_a_row_that_is_a_link_has_parts_of_its_own(visitor: Visitor, running: Shop) -> None:
+    job = await running.say("Do you ship to Norway?", key=visitor.key, session_id="customer-42")
+    page = await visitor.open("/console/jobs")
+    row = page.locator(f"tr[data-key='{job}']")
+    await row.wait_for()
+
+    await row.get_by_role("button", name="Copy the id").click(timeout=5_000)
+
+    await visitor.sees("Copied.")
+    assert await page.evaluate("navigator.clipboard.readText()") == job
+    for each in await row.locator("[title]").all():
+        under = "e => { const {x, y, width, height} = e.getBoundingClientRect();"
+        under += " return e.contains(document.elementFromPoint(x + width / 2, y + height / 2)); }"
+        assert await each.evaluate(under), await each.evaluate("e => e.outerHTML")
+    async with visitor.context.expect_page() as opened:
+        await row.locator("time").first.click(modifiers=["Control"])
+    await (await opened.value).get_by_role("heading", name="Timeline").wait_for()
+    await row.locator("time").first.click()
+    await page.wait_for_url(f"**/console/jobs/{job}")
+
+
+async def test_a_long_name_hides_no_button_and_widens_no_page(browser: Browser, running: Shop) -> None:
+    """At 1280 pixels, and zoomed to 200 % of that."""
+    name = "n" * 64
+    await running.new_key(name)
+    async with browser.visit(running.service.url, OPERATOR) as visitor:
+        for path in ("/console/keys", "/console/receivers"):
+            page = await visitor.open(path)
+            await page.locator(".card").first.wait_for()
+            for width in (1280, 640):
+                await page.set_viewport_size({"width": width, "height": 860})
+                assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth"), (path, width)
+        await page.set_viewport_size({"width": 1280, "height": 860})
+        await page.get_by_label("Tenant").wait_for()
+        assert (await page.locator(".head .lead").bounding_box() or {})["width"] > 400
+        await visitor.open("/console/keys")
+        button = visitor.role("button", f"Revoke {name}")
+        await button.wait_for()
+        box, table = await button.bounding_box(), await page.locator(".scroll").bounding_box()
+        assert box
+        assert table
+        assert box["x"] + box["width"] <= table["x"] + table["width"]
+
+
+async def test_states_are_explained(owner: Visitor, day: Sequence[str]) -> None:
+    page = await owner.open("/console/jobs?tenant=default")
+    held = page.locator(f"tr[data-key='{day[9]}'] a.whole")
+
+    assert await held.get_attribute("aria-description") == "waits for an earlier message"
+    assert await held.locator(".badge").get_attribute("title") == "waits for an earlier message"
+    await page.get_by_label("State").select_option("Held: waits for an earlier message")
+    await page.wait_for_url("**status=held**")
+    await page.get_by_label("Callback").select_option("Dead: given up; can be resent")
+    await owner.open(f"/console/jobs/{day[6]}")
+    await owner.sees("Given up: nothing is sent again by itself.")

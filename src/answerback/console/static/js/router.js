@@ -50,13 +50,22 @@ export function follow(show) {
   addEventListener("popstate", () => show({ back: true }));
   document.addEventListener("click", (event) => {
     const link = event.target.closest?.("a[href]");
+    if (!link) return passOn(event);
     const modified = event.defaultPrevented || event.button || event.metaKey || event.ctrlKey || event.shiftKey;
     if (link?.hash === "#main") return skip(event);
-    if (!link || modified || link.target || !link.getAttribute("href").startsWith("/console")) return;
+    if (modified || link.target || !link.getAttribute("href").startsWith("/console")) return;
     event.preventDefault();
     go(link.getAttribute("href"));
   });
   addEventListener("go", () => show({ back: false }));
+}
+
+/** What stands above the link of a row is a part of it, but for buttons, and for a text that was selected. */
+function passOn({ target, ctrlKey, metaKey, shiftKey }) {
+  const row = target.closest?.("tr.link");
+  if (!row || target.closest("button") || !getSelection().isCollapsed) return;
+  const click = { bubbles: true, cancelable: true, ctrlKey, metaKey, shiftKey };
+  row.querySelector("a.whole").dispatchEvent(new MouseEvent("click", click));
 }
 
 /** To what the page shows, past the navigation; the address stays as it is. */

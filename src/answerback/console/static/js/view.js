@@ -13,6 +13,7 @@ const QUIET_MS = 10_000;
 /** When it is read although nothing is known to have changed. */
 const REREAD_MS = 30_000;
 const LOOK_MS = 250;
+const GONE = "This is not kept any more: what is shown is what was there before.";
 const INTERRUPTED = "The connection to the service is interrupted. What is shown may have changed.";
 
 export class View {
@@ -74,6 +75,7 @@ export class View {
         wait = typeof next === "number" ? next : milliseconds;
       } catch (error) {
         if (error.name === "AbortError") return;
+        if (error.status === 404) return this.#say({ read: GONE });
         this.#say({ read: `${error.message} What is shown may have changed; it is read again.` });
         wait = Math.max((error.retryAfter ?? 0) * 1000, Math.min(wait * 2, 30_000));
       }

@@ -1,6 +1,7 @@
 /** The jobs, newest first: filters stand in the address, the first page is live. */
 
 import { get } from "../api.js";
+import { serviceNow } from "../clock.js";
 import { fill, h, refill } from "../dom.js";
 import { counted, sentence } from "../format.js";
 import { DELIVERY_STATES, JOB_STATES } from "../parts/badge.js";
@@ -15,7 +16,7 @@ export const title = "Jobs";
 
 const FIELDS = ["status", "delivery", "kind", "model", "session_id", "error", "since", "until", "key"];
 const FILTERS = [...FIELDS, "tenant"];
-const KINDS = ["message", "response", "review"];
+const KINDS = ["message", "response", "review"].map((each) => [each, sentence(each)]);
 const AGES = [
   ["", "Any time"],
   ["1", "Last hour"],
@@ -122,7 +123,7 @@ function tenantOf({ session, query, tenant }) {
 function asked(view) {
   const { query } = view;
   const wanted = Object.fromEntries(FILTERS.map((name) => [name, query.get(name)]));
-  const since = wanted.since && isAge(wanted.since) ? new Date(Date.now() - wanted.since * 3_600_000).toISOString() : wanted.since;
+  const since = wanted.since && isAge(wanted.since) ? new Date(serviceNow() - wanted.since * 3_600_000).toISOString() : wanted.since;
   return { ...wanted, tenant: tenantOf(view), since, before: query.get("before"), limit: SIZE };
 }
 
@@ -222,7 +223,7 @@ function filters(view, place, read) {
   const { query } = view;
   const { set, typed, soon } = setter(view, read);
   const choice = (name, values, all) => {
-    const options = [["", all], ...values.map((each) => [each, sentence(each)])];
+    const options = [["", all], ...values];
     return select(options, query.get(name) ?? "", { name, onchange: set });
   };
   const text = (name, placeholder) =>

@@ -20,13 +20,13 @@ const WEIGHT = "The tenant's share of what is short, beside tenants of weight 1.
 
 export async function page(view) {
   const place = h("div");
-  const read = async () =>
-    draw(
-      view.session,
-      place,
-      await get("/v1/keys", { limit: SIZE, before: view.query.get("before") }, view.signal),
-      reread,
-    );
+  const before = view.query.get("before");
+  const read = async () => {
+    const keys = await get("/v1/keys", { limit: SIZE, before }, view.signal);
+    if (keys.items.length || !before) return draw(view.session, place, keys, reread);
+    const newest = h("a.button", { href: "/console/keys" }, "Newest keys");
+    fill(place, empty("No older keys", "None was made before those.", newest));
+  };
   const reread = () => view.again(read);
   const make = h("button.button.primary", { type: "button", onclick: () => create(view.session, reread) }, "Make a key");
   const lead =
@@ -87,7 +87,7 @@ function row(key, isUsed, read) {
     "tr",
     { class: revoked ? "gone" : "" },
     h(
-      "td",
+      "td.name",
       {},
       h(
         "span.row.strong",

@@ -99,7 +99,7 @@ function item(one, standings, read) {
       "div.item-words",
       {},
       h("p.strong", {}, inline(one.name)),
-      h("p.small.muted.wrap", {}, h("bdi", {}, one.url)),
+      h("p.small.muted.two", { title: one.url }, h("bdi", {}, one.url)),
       standing,
       h(
         "div.row",

@@ -3,7 +3,7 @@
 import { h, sync } from "../dom.js";
 import { jobPath } from "../router.js";
 import { span, time } from "../time.js";
-import { deliveryBadge, jobBadge } from "./badge.js";
+import { deliveryBadge, jobBadge, meaningOf } from "./badge.js";
 import { id, inline } from "./text.js";
 
 const COLUMNS = ["State", "Job", "Conversation or model", "Callback", "Took", "Accepted"];
@@ -49,6 +49,7 @@ const CELLS = {
         {
           href: jobPath(job.job_id, job.tenant_id === own ? null : job.tenant_id),
           "aria-label": `${job.status} job ${job.job_id}`,
+          "aria-description": meaningOf(job.status),
         },
         jobBadge(job.status),
       ),

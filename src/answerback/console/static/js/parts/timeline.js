@@ -212,6 +212,7 @@ const trouble = (tenant) => [" · ", h("a", { href: `/console/receivers${written
 
 function next(one, { linkTo, tenant }) {
   if (one.held_by) return line("Waits until the callback of ", linkTo(one.held_by), " has ended.");
+  if (one.status === "dead") return line("Given up: nothing is sent again by itself.");
   if (!one.next_attempt_at) return null;
   return h("p.small.countdown", {}, time(one.next_attempt_at, "due"), isTroubled(one) ? trouble(tenant) : null);
 }
