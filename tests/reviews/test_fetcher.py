@@ -140,6 +140,7 @@ async def test_a_file_comes_as_it_is(receiver: Receiver) -> None:
         (behaviours.hang_up(), "its server closed the connection", True),
         (behaviours.break_off(), "the answer broke off", True),
         (behaviours.babble(), "not valid HTTP", True),
+        (behaviours.babble(b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n"), "is larger", False),
         (behaviours.large_headers(), "its headers exceed 64 KiB", True),
         (behaviours.redirect("gopher://example.test/"), "its URL must start with http:// or https://", False),
         (behaviours.redirect("http://10.0.0.1/"), "its URL's address '10.0.0.1' may not be called", False),

@@ -6,7 +6,7 @@ from functools import partial
 from typing import cast
 
 from answerback.http.chunk_rate import ChunkRate, SharedAllowance
-from answerback.http.client.errors import BodyBroken, Disconnected, HttpError, StaleConnection
+from answerback.http.client.errors import BodyBroken, Disconnected, HttpError, StaleConnection, TooMuchFraming
 from answerback.http.client.parser import ResponseParser
 from answerback.http.client.response import Response
 from answerback.http.client.slices import ReaderSlices
@@ -23,6 +23,11 @@ CHUNKS_OF_A_READ = 32
 """A read costs as much as so many chunks."""
 CHUNKS_OF_A_STRANGERS_READ = 12
 """Less, for what strangers bring makes up for less: reads of whole turns bring 20 MB a second, of all together."""
+
+MAX_TLS_BYTES = 64 * 1024
+"""What TLS may need in an exchange besides twice as much as it brings: a record has 22 bytes, however small it is."""
+TLS_BYTES_OF_A_CHUNK = 32
+"""A ticket has some 250, and costs as much as eight chunks."""
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -66,6 +71,7 @@ class Connection(asyncio.BufferedProtocol):
         self._allowance = allowance
         self._a_read = CHUNKS_OF_A_READ if allowance is None else CHUNKS_OF_A_STRANGERS_READ
         self._rate = ChunkRate(self.loop.time)
+        self._framing = 0
         self._deadline = float("inf")
         self._timer: asyncio.TimerHandle | None = None
 
@@ -82,6 +88,7 @@ class Connection(asyncio.BufferedProtocol):
         loop = self.loop
         self._exchanges += 1
         self._silent = True
+        self._framing = 0
         shared = self._allowance
         self._rate = ChunkRate(loop.time, None if shared is None else partial(shared.rest_after, tenant_id))
         self._parser = ResponseParser(self._framing_bytes)
@@ -162,11 +169,22 @@ class Connection(asyncio.BufferedProtocol):
             self.loop.call_soon(self._next_turn)
         self._received(bytes(self._into[:nbytes]))
 
+    def framed(self, nbytes: int) -> None:
+        """So many bytes came of what TLS alone needed, besides what is content to it."""
+        self._framing += nbytes
+        if self._framing > MAX_TLS_BYTES:
+            if self._parser is not None:
+                self._head_came(self._parser)
+            self._fail(TooMuchFraming("more TLS than content"))
+            return
+        self._pace(nbytes // TLS_BYTES_OF_A_CHUNK, 0)
+
     def _next_turn(self) -> None:
         self._turn_over = False
         self._read_on()
 
     def _received(self, data: bytes) -> None:
+        self._framing = max(0, self._framing - 2 * len(data))
         parser = self._parser
         if parser is None:
             self._unasked(data)

@@ -13,6 +13,7 @@ from aiohappyeyeballs.types import AddrInfoType
 
 from answerback.http.client.connection import Connection
 from answerback.http.client.errors import ConnectFailed, ConnectTimeout
+from answerback.http.client.tls import READ_BYTES, Tls
 from answerback.http.descriptors import outgoing_socket
 
 NEXT_ADDRESS_SECONDS = 0.25
@@ -36,6 +37,7 @@ class Dialer:
     def __init__(self, seconds: float | None, tls: ssl.SSLContext | None) -> None:
         self._seconds = seconds
         self._tls = tls
+        self._into = memoryview(bytearray(READ_BYTES))
 
     async def connect(
         self, origin: Origin, resolve: Resolve, deadline: asyncio.Timeout, make: Callable[[], Connection]
@@ -56,19 +58,34 @@ class Dialer:
             connected = await start_connection(
                 infos, happy_eyeballs_delay=NEXT_ADDRESS_SECONDS, loop=loop, socket_factory=outgoing_socket
             )
-            tls, name = (self._tls or _trust(), origin.host.rstrip(".")) if origin.tls else (None, None)
-            _, connection = await loop.create_connection(make, sock=connected, ssl=tls, server_hostname=name)
+            if origin.tls:
+                return await self._encrypted(origin, connected, make())
+            _, connection = await loop.create_connection(make, sock=connected)
         except TimeoutError:
             raise
         except (OSError, RuntimeError) as error:  # uvloop raises both
             raise ConnectFailed("the connection failed") from error
         return connection
 
+    async def _encrypted(self, origin: Origin, connected: socket.socket, connection: Connection) -> Connection:
+        """Raises OSError, TooMuchFraming."""
+        tls = Tls(connection, self._tls or _trust(), origin.host.rstrip("."), self._into)
+        try:
+            await asyncio.get_running_loop().create_connection(lambda: tls, sock=connected)
+            await tls.handshake
+        except BaseException:
+            tls.abort()
+            raise
+        return connection
+
 
 @cache
 def _trust() -> ssl.SSLContext:
     """The system's, read once: that takes 20 ms."""
-    return ssl.create_default_context()
+    trust = ssl.create_default_context()
+    # A handshake costs a thousand times as much as the message that asks for it.
+    trust.options |= ssl.OP_NO_RENEGOTIATION
+    return trust
 
 
 def _address_info(address: str, port: int) -> AddrInfoType:

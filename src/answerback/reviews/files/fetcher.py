@@ -25,6 +25,9 @@ MAX_REDIRECTS = 3
 SPREAD_SECONDS = 30.0
 """Reviews that wait for one server come again one after the other, each finding it free for several files."""
 
+MAX_LENGTH_DIGITS = 18
+"""Of a `Content-Length` that is looked at as a number: Python reads none of thousands."""
+
 _NOT_ASCII = re.compile(rb"[^\x20-\x7e]")
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PASSING = frozenset({408, 425, 429})
@@ -104,7 +107,7 @@ class FileFetcher:
             # A server that compresses what was requested uncompressed may be hostile.
             raise FileError("comes compressed although it was asked for plain")
         length = response.headers.get("Content-Length", "")
-        if length.isdecimal() and int(length) > MAX_FILE_BYTES:
+        if length.isdecimal() and (len(length) > MAX_LENGTH_DIGITS or int(length) > MAX_FILE_BYTES):
             raise _too_large()
         data = bytearray()
         while chunk := await response.read_some():
