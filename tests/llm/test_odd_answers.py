@@ -265,3 +265,20 @@ async def test_a_choice_that_was_left_without_a_message_is_final(
 
     assert caught.value.failure.code is code
     assert not caught.value.retryable
+
+
+async def test_an_error_in_what_a_choice_says_is_one(llm: FakeLLM, provider: OpenAICompatible) -> None:
+    whole = completion()
+    whole["choices"][0]["message"]["error"] = {"message": "it broke"}
+    broken = piece({"content": "", "error": {"message": "it broke"}}, "stop")
+    llm.then(
+        replies.raw(json.dumps(whole).encode()),
+        replies.stream(sse(piece({"content": "Hello"}), broken)),
+        replies.stream(sse(piece({"content": "Hello", "error": None}, "stop"))),
+    )
+
+    for asked in (ask(provider, WHOLE), read(provider, STREAMED)):
+        with pytest.raises(ProviderError) as caught:
+            await asked
+        assert caught.value.failure.code is ErrorCode.UPSTREAM_ERROR
+    assert await text_of(provider) == "Hello"

@@ -1,4 +1,6 @@
-"""Errors that say that there is none: some gateways put one beside every answer."""
+"""Errors that say that there is none, which some gateways put beside every answer, and errors within choices."""
+
+from collections.abc import Mapping
 
 from answerback.kernel.json import Json
 from answerback.llm.answers.odd_json import Mended
@@ -21,6 +23,14 @@ def is_error(error: Json) -> bool:
             return error not in (0, 200)
         case _:
             return False
+
+
+def error_of_choice(choice: Mapping[str, Json]) -> Json:
+    """The error in a choice, or in what it says; None where there is none."""
+    for held in (choice, choice.get("delta"), choice.get("message")):
+        if isinstance(held, dict) and held.get("error") and is_error(held["error"]):
+            return held["error"]
+    return None
 
 
 def without_blank_error(document: dict[str, Json]) -> dict[str, Json]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from answerback.kernel.json import Json
-from answerback.llm.answers.blank_errors import is_error
+from answerback.llm.answers.blank_errors import error_of_choice
 from answerback.llm.answers.completions import invalid
 from answerback.llm.answers.conforming import is_plain, with_delta
 from answerback.llm.answers.content import text_of
@@ -26,8 +26,8 @@ def checked(choices: Json, now: Callable[[], int]) -> tuple[list[dict[str, Json]
     for choice in choices:
         if not isinstance(choice, dict):
             raise invalid("holds an event without choices")
-        if is_error(choice.get("error")):
-            raise error_in_body(choice["error"], now())
+        if (error := error_of_choice(choice)) is not None:
+            raise error_in_body(error, now())
         delta = choice.get("delta")
         if (
             not delta

@@ -9,7 +9,7 @@ from answerback.kernel.json import Json
 from answerback.kernel.provider_error import ProviderError
 from answerback.llm.answers import completions
 from answerback.llm.answers.assembling import Assembly
-from answerback.llm.answers.blank_errors import is_error, without_blank_error
+from answerback.llm.answers.blank_errors import error_of_choice, without_blank_error
 from answerback.llm.answers.charsets import in_utf8
 from answerback.llm.answers.chunk_reader import ChunkReader
 from answerback.llm.answers.conforming import conforming_whole
@@ -120,8 +120,8 @@ def _check(document: dict[str, Json], now: Callable[[], int]) -> None:
         raise completions.invalid("holds no choices")
     choice = choices[0]
     for each in choices:
-        if isinstance(each, dict) and is_error(each.get("error")):
-            raise error_in_body(each["error"], now())
+        if isinstance(each, dict) and (error := error_of_choice(each)) is not None:
+            raise error_in_body(error, now())
     completions.check(choice)
     for other in choices[1:]:
         check_end(reason_of(other) if isinstance(other, dict) else None)

@@ -44,6 +44,7 @@ def _is_plain_choice(choice: Json) -> bool:
         and message.get("tool_calls") is None
         and message.get("function_call") is None
         and message.get("refusal") is None
+        and not message.get("error")
     )
 
 
