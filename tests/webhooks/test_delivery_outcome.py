@@ -92,6 +92,7 @@ def test_a_wait_that_a_receiver_asks_for_is_said_and_ends_no_callback_without_a_
         3480.0, "the receiver answered 503 and asked to wait 43200 s", CallbackResponse(503, 12 * 3600, "said")
     )
     assert isinstance(sent(503, retry_after=12 * 3600, left=9.0), Dead)
+    assert "wait 2678400 s" in str(sent(503, retry_after=31 * 86_400, left=3600.0))
 
 
 def test_an_attempt_before_its_turn_that_reaches_nobody_changes_nothing() -> None:

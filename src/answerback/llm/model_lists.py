@@ -5,9 +5,9 @@ from answerback.llm.answers.completions import invalid
 from answerback.llm.answers.usage_fields import count
 from answerback.llm.model import LONGEST_NAME, Model, name, storable
 
-_LISTS = ("data", "models", "result", "items", "endpoints", "model_list")
-"""Where a list stands: at OpenAI, Ollama and Gemini, Cloudflare, gateways, Databricks, LiteLLM."""
-_NAMES = ("id", "model", "name", "model_name", "slug")
+_LISTS = ("data", "models", "result", "items", "endpoints", "model_list", "resources", "modelSummaries", "list")
+"""Where a list stands: at OpenAI, Ollama and Gemini, Cloudflare, gateways, Databricks, LiteLLM, watsonx.ai, Bedrock."""
+_NAMES = ("id", "model", "model_id", "modelId", "name", "model_name", "slug")
 
 
 def models_of(document: Json) -> list[Model]:
@@ -42,7 +42,7 @@ def _listed(document: dict[str, Json]) -> Json:
 def _model(entry: Json) -> Model | None:
     if not isinstance(entry, dict):
         return None
-    given = next((entry[field] for field in _NAMES if field in entry), None)
+    given = next((entry[field] for field in _NAMES if entry.get(field) is not None), None)
     if not isinstance(given, str) or not (model_id := name(given)) or len(given) > LONGEST_NAME:
         # Cut, it would be the name of no model.
         return None

@@ -102,7 +102,7 @@ def after_send(
         response: CallbackResponse | None = result
         delay, asked = schedule.delay(attempt, None, draw), result.retry_after
         if delay is not None and asked is not None and asked > delay:
-            error = f"{error} and asked to wait {asked:g} s"
+            error = f"{error} and asked to wait {asked:.10g} s"
             delay = schedule.delay(attempt, asked, draw)
             # A wait that a receiver asks for ends no callback without a last try.
             delay = None if delay is None else before_deadline(delay, seconds_left)
