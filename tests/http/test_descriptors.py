@@ -5,14 +5,14 @@ import os
 import resource
 import socket
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from answerback.http import descriptors
 from answerback.http.client.errors import ConnectFailed
 from answerback.http.descriptors import is_shortage, leaves_reserve, outgoing_socket, raise_limit
-from answerback.http.server import protocol
+from answerback.http.server import listener, room
 from answerback.testing.service import HOST
 from bounded_http import Headers, Patient, connected, exchange, rest, serving
 
@@ -100,18 +100,56 @@ async def test_a_client_too_many_is_asked_to_come_again(limit: Limit) -> None:
     assert b"retry-after: 1\r\n" in answer.lower()
 
 
-async def test_idle_connections_make_room_for_a_new_one(limit: Limit) -> None:
-    class Aging(Patient):
-        def on_response_complete(self) -> None:
-            super().on_response_complete()
-            self._heard_at -= 2 * protocol.IDLE_SECONDS
+REQUEST = b"GET / HTTP/1.1\r\nhost: h\r\n"
+LAST = REQUEST + b"connection: close\r\n\r\n"
 
-    async with serving(Headers(), http=Aging) as port, connected(port) as (idle, kept):
-        kept.write(b"GET / HTTP/1.1\r\nhost: h\r\n\r\n")
-        assert (await idle.readline()).startswith(b"HTTP/1.1 200")
-        limit(3)
 
-        answer = await exchange(port, b"GET / HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n")
+class Aging(Patient):
+    """As if a connection had been silent for long before a next one comes."""
+
+    made: ClassVar[list[int]] = []
+
+    def connection_made(self, transport: Any) -> None:
+        self.made.append(transport.get_extra_info("socket").fileno())
+        super().connection_made(transport)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._heard_at -= 2 * room.LATE_SECONDS
+
+
+@pytest.mark.parametrize(
+    ("sent", "end"), [(REQUEST + b"\r\n", b"\r\n\r\nhost"), (REQUEST + b"x-slow: ", b"request_timeout")]
+)
+async def test_what_is_idle_or_late_makes_room_and_a_new_one_leaves_the_reserve(
+    limit: Limit, monkeypatch: pytest.MonkeyPatch, sent: bytes, end: bytes
+) -> None:
+    monkeypatch.setattr(descriptors, "CLIENTS_LEAVE", 100_000)
+    monkeypatch.setattr(Aging, "made", [])
+    async with serving(Headers(), http=Aging) as port, connected(port) as (spared, kept):
+        kept.write(sent)
+        await exchange(port, LAST)
+        limit(Aging.made[0] + 1)
+
+        answer = await exchange(port, LAST)
 
         assert answer.startswith(b"HTTP/1.1 200")
+        assert end in await rest(spared)
+
+
+async def test_where_none_is_left_what_can_be_spared_makes_room_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(listener, "SHORTAGE_SECONDS", 60.0)
+    async with serving(Headers(), http=Aging) as port, connected(port) as (idle, kept):
+        kept.write(REQUEST + b"\r\n")
+        assert (await idle.readline()).startswith(b"HTTP/1.1 200")
+        accept, short = socket.socket.accept, [OSError(errno.EMFILE, os.strerror(errno.EMFILE))]
+
+        def scarce(listening: socket.socket) -> Any:
+            if short:
+                raise short.pop()
+            return accept(listening)
+
+        monkeypatch.setattr(socket.socket, "accept", scarce)
+
+        assert (await exchange(port, LAST)).startswith(b"HTTP/1.1 200")
         assert (await rest(idle)).endswith(b"host")

@@ -15,8 +15,8 @@ from answerback.testing.clock import FakeClock
 from answerback.webhooks.deliver import Deliverer
 from answerback.webhooks.delivery_queue import DeliveryQueue
 from answerback.webhooks.model import DEADLINE_MS, DeliveryRecord, OriginRoom
-from answerback.webhooks.sending.errors import SendError
-from answerback.webhooks.sending.outcome import AttemptEnd, CallbackResponse
+from answerback.webhooks.sending.errors import NotSent, SendError
+from answerback.webhooks.sending.outcome import SHORTAGE_SECONDS, AttemptEnd, CallbackResponse
 from answerback.webhooks.signing.secrets import SigningSecrets
 from answerback.webhooks.signing.signer import Signer
 from builders import (
@@ -228,6 +228,27 @@ async def test_what_could_not_be_reached_is_tried_when_its_origin_recovers_and_k
     (again,) = (await queue.claim(10, roomy())).rows
     await queue.run(again)
     assert (await record_of(post.stores, early)).state == "delivered"
+
+
+@pytest.mark.parametrize("failed_before", [False, True])
+async def test_what_was_not_sent_waits_however_its_origin_is(post: Post, clock: FakeClock, failed_before: bool) -> None:
+    # Given a callback for which there was no descriptor; perhaps its receiver could not be reached before
+    if failed_before:
+        await post.attempt(StubSender(SendError("connection refused")))
+        clock.advance(1)
+    post.origins.rooms = [OriginRoom(1, recovered_for=0.0)] * 3 + [OriginRoom(1, probes=True)] * 3
+    queue = post.queue(StubSender(NotSent("no descriptor"), 200))
+    (unsent,) = (await queue.claim(10, roomy())).rows
+    await queue.run(unsent)
+    # Then it is not tried again at once, neither where its origin has recovered nor as a probe
+    assert not (await queue.claim(10, roomy())).rows
+    post.origins.rooms.reverse()
+    assert not (await queue.claim(10, roomy())).rows
+    # And soon it is
+    clock.advance(2 * SHORTAGE_SECONDS)
+    (again,) = (await queue.claim(10, roomy())).rows
+    await queue.run(again)
+    assert (await record_of(post.stores, again)).state == "delivered"
 
 
 async def test_past_its_deadline_a_delivery_to_an_origin_that_stays_closed_is_dead(

@@ -60,7 +60,7 @@ def test_what_was_not_sent_for_want_of_a_descriptor_counts_for_nothing(due_in: f
 
     outcome = after_send(shortage, 1000, 0.0, due_in, SCHEDULE, middle)
 
-    assert outcome == SendLater(max(due_in, SHORTAGE_SECONDS), "no descriptor", None, counted=False, sent=False)
+    assert outcome == SendLater(SHORTAGE_SECONDS, "no descriptor", None, counted=False, sent=False)
     assert end_of(shortage) is AttemptEnd.CANCELLED
 
 

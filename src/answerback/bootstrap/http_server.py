@@ -13,6 +13,7 @@ from uvicorn.server import Server as Uvicorn
 
 from answerback.bootstrap.signals import STOPS
 from answerback.http.server.listener import Listener
+from answerback.http.server.room import make_room
 from answerback.kernel.log import Log
 from answerback.siblings.link import Link
 
@@ -57,7 +58,7 @@ class Server(Uvicorn):
             await super().startup(sockets)
         else:
             await super().startup([])
-            self._listener = Listener(sockets or [], self._protocol)
+            self._listener = Listener(sockets or [], self._protocol, self._make_room)
         if self._speaks:
             self._log.info("listening", **self._facts)
         else:
@@ -107,6 +108,9 @@ class Server(Uvicorn):
             config=self.config, server_state=self.server_state, app_state=self.lifespan.state
         )
         return protocol
+
+    def _make_room(self) -> bool:
+        return make_room(self.server_state.connections)  # type: ignore[arg-type]  # BoundedHttp's
 
     async def _last_words(self) -> None:
         """Lets the requests that outlasted the grace answer; a client that reads nothing is not waited for."""

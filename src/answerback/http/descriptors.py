@@ -50,6 +50,17 @@ def leaves_reserve(descriptor: int) -> bool:
     return descriptor < _limit() * (1 - 1 / CLIENTS_LEAVE)
 
 
+def lowered(connection: socket.socket) -> socket.socket:
+    """The connection with the lowest number that is free, where that is a lower one."""
+    try:
+        other = connection.dup()
+    except OSError:
+        return connection
+    higher, lower = (connection, other) if other.fileno() < connection.fileno() else (other, connection)
+    higher.close()
+    return lower
+
+
 def may_wait(descriptor: int) -> bool:
     """Whether an outgoing connection with this number may be kept for a next request."""
     return descriptor < _limit() / 2

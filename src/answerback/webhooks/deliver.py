@@ -188,10 +188,10 @@ class Deliverer:
                     self._instruments.failpoint(Failpoint.AFTER_DELIVERED)
             case SendLater(delay, error, response, counted, sent):
                 report = _report("retry" if sent else NOT_SENT, error, response, duration_ms)
+                # What was not sent says nothing of the receiver, and waits as long.
+                unreached = sent and response is None
                 stored = await self._persist(
-                    claim,
-                    report,
-                    lambda: store.send_later(claim, delay, report, counted=counted, unreached=response is None),
+                    claim, report, lambda: store.send_later(claim, delay, report, counted=counted, unreached=unreached)
                 )
             case Dead(error, response, sent):
                 report = _report("dead" if sent else NOT_SENT, error, response, duration_ms)

@@ -4,19 +4,31 @@ import asyncio
 import socket
 from collections.abc import Callable, Sequence
 
+from answerback.http.descriptors import leaves_reserve, lowered
+
 ACCEPTED_AT_ONCE = 32
 """In one turn of the event loop. uvloop accepts one, so that a client would wait for as many turns full of work as
 others came before it; all that wait would be a turn full of work themselves."""
 SHORTAGE_SECONDS = 1.0
 """How long none is accepted where the system had no descriptor or memory for one."""
+ROOM_SECONDS = 0.05
+"""The same where others make room. Their descriptors are free after a few turns of the event loop."""
 
 
 class Listener:
-    """Accepts what comes to `sockets`, which the caller closes; `protocol` makes the protocol of each connection."""
+    """Accepts what comes to `sockets`, which the caller closes; `protocol` makes the protocol of each connection.
+    Where descriptors are short, `make_room` ends connections that can be spared, and returns whether there were such.
+    """
 
-    def __init__(self, sockets: Sequence[socket.socket], protocol: Callable[[], asyncio.Protocol]) -> None:
+    def __init__(
+        self,
+        sockets: Sequence[socket.socket],
+        protocol: Callable[[], asyncio.Protocol],
+        make_room: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._sockets = sockets
         self._protocol = protocol
+        self._make_room = make_room
         self._loop = asyncio.get_running_loop()
         self._connecting = set[asyncio.Task[None]]()
         self._listening = True
@@ -59,7 +71,8 @@ class Listener:
                 continue  # It has gone while it waited.
             except OSError:
                 self._loop.remove_reader(listening)
-                self._loop.call_later(SHORTAGE_SECONDS, self._listen, listening)
+                seconds = ROOM_SECONDS if self._make_room() else SHORTAGE_SECONDS
+                self._loop.call_later(seconds, self._listen, listening)
                 return None
 
     def _connect(self, accepted: socket.socket) -> None:
@@ -68,6 +81,10 @@ class Listener:
         task.add_done_callback(self._connecting.discard)
 
     async def _connected(self, accepted: socket.socket) -> None:
+        if not leaves_reserve(accepted.fileno()):
+            self._make_room()
+            await asyncio.sleep(ROOM_SECONDS)
+            accepted = lowered(accepted)
         try:
             await self._loop.connect_accepted_socket(self._protocol, accepted)
         except OSError:

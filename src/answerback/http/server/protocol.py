@@ -22,9 +22,6 @@ from answerback.http.server.unread import UnreadResponses
 from answerback.http.server.upgrades import Declining
 from answerback.http.server.write_watch import WriteWatch
 
-IDLE_SECONDS = 1.0
-"""A connection that has been silent for so long makes room for another where descriptors are short."""
-
 
 class BoundedHttp(Declining):
     """Closes a connection that sends too much besides bodies, whose request arrives too slowly, or whose response is
@@ -73,21 +70,23 @@ class BoundedHttp(Declining):
         self._idle.begin()
         self._heard_at = self.loop.time()
         if not leaves_reserve(transport.get_extra_info("socket").fileno()):
-            self._make_room()
-
-    def _make_room(self) -> None:
-        """Closes what has waited for a request for a while; without such connections this one."""
-        idle = [each for each in self.connections if isinstance(each, BoundedHttp) and each.is_idle]
-        for each in idle:
-            each.transport.close()
-        if not idle:
             self._answer(NO_ROOM)
             self._hang_up()
 
-    @property
-    def is_idle(self) -> bool:
-        """Whether no request has come for a second. One that has just connected may have sent it already."""
-        return not self._busy() and self.loop.time() - self._heard_at > IDLE_SECONDS
+    def idle_for(self) -> float | None:
+        """How many seconds it has waited for a request; None where one is on its way or being answered."""
+        return None if self._busy() else self.loop.time() - self._heard_at
+
+    def late_for(self) -> float | None:
+        """For how many seconds nothing has come of a request that has begun; None where the service is late itself."""
+        late = self._begun_at is not None and not self.flow.resting and not self._is_late()
+        return self.loop.time() - self._heard_at if late else None
+
+    def give_way(self) -> None:
+        """Of a connection that is idle, or whose request is late: ends, so that another has its descriptor."""
+        if self._begun_at is not None:
+            self._refuse(TOO_LATE)
+        self.transport.close()
 
     def _busy(self) -> bool:
         return self._begun_at is not None or self.flow.resting or self._answering()
@@ -224,14 +223,17 @@ class BoundedHttp(Declining):
         if self._begun_at is None or self.transport.is_closing():
             return
         now = self.loop.time()
-        if self.flow.read_paused or (self._in_head and self._answering()):
-            # The service is late, not the client: it still answers the request before.
+        if self._is_late():
             self._begun_at = self._heard_at = now
         due = min(self._heard_at + self.patience, self._begun_at + self.whole_request)
         if due > now:
             self._reading = self.loop.call_at(due, self._watch_reading)
         else:
             self._refuse(TOO_LATE)
+
+    def _is_late(self) -> bool:
+        """Whether the service is late, not the client: it still answers the request before."""
+        return self.flow.read_paused or (self._in_head and self._answering())
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 (ours is fixed)
         has_no_method = isinstance(sys.exc_info()[1], HttpParserInvalidMethodError)

@@ -91,8 +91,7 @@ def after_send(
     does one that was not made.
     """
     if isinstance(result, NotSent):
-        later = max(due_in, SHORTAGE_SECONDS * (0.5 + draw()))
-        return SendLater(later, str(result), None, counted=False, sent=False)
+        return SendLater(SHORTAGE_SECONDS * (0.5 + draw()), str(result), None, counted=False, sent=False)
     if isinstance(result, CallbackResponse):
         if 200 <= result.status < 300:
             return Delivered(result)
