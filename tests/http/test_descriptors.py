@@ -18,6 +18,9 @@ from bounded_http import Headers, Patient, connected, exchange, rest, serving
 
 ADDRESS: Any = (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", (HOST, 1))
 
+REQUEST = b"GET / HTTP/1.1\r\nhost: h\r\n"
+LAST = REQUEST + b"connection: close\r\n\r\n"
+
 Limit = Callable[[int], None]
 
 
@@ -91,17 +94,14 @@ def test_the_soft_limit_is_raised(monkeypatch: pytest.MonkeyPatch, soft: int, ha
     assert made == ([] if wanted is None else [(wanted, hard)])
 
 
-async def test_a_client_too_many_is_asked_to_come_again(limit: Limit) -> None:
+@pytest.mark.parametrize("sent", [b"", LAST])
+async def test_a_client_too_many_is_asked_to_come_again(limit: Limit, sent: bytes) -> None:
     async with serving(Headers(), http=Patient) as port:
         limit(3)
-        answer = await exchange(port, b"")
+        answer = await exchange(port, sent)
 
     assert answer.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
     assert b"retry-after: 1\r\n" in answer.lower()
-
-
-REQUEST = b"GET / HTTP/1.1\r\nhost: h\r\n"
-LAST = REQUEST + b"connection: close\r\n\r\n"
 
 
 class Aging(Patient):

@@ -18,6 +18,7 @@ from answerback.http.server.flow import Flow, LingeringTransport, ResponseWriter
 from answerback.http.server.heads import Refused, name_host_of, wrong_head, wrong_start
 from answerback.http.server.idle_watch import IdleWatch
 from answerback.http.server.request_bounds import FRAMING, MAX_FIELDS, MAX_HEAD_BYTES, MAX_PIPELINED, MAX_UNWANTED_BYTES
+from answerback.http.server.room import REFUSED_SECONDS
 from answerback.http.server.unread import UnreadResponses
 from answerback.http.server.upgrades import Declining
 from answerback.http.server.write_watch import WriteWatch
@@ -71,16 +72,13 @@ class BoundedHttp(Declining):
         self._heard_at = self.loop.time()
         if not leaves_reserve(transport.get_extra_info("socket").fileno()):
             self._answer(NO_ROOM)
-            self._hang_up()
+            self._deaf, self._reading = True, self.loop.call_later(REFUSED_SECONDS, self._hang_up)
+            self._close()
 
-    def idle_for(self) -> float | None:
-        """How many seconds it has waited for a request; None where one is on its way or being answered."""
-        return None if self._busy() else self.loop.time() - self._heard_at
-
-    def late_for(self) -> float | None:
-        """For how many seconds nothing has come of a request that has begun; None where the service is late itself."""
-        late = self._begun_at is not None and not self.flow.resting and not self._is_late()
-        return self.loop.time() - self._heard_at if late else None
+    def silent_for(self, *, begun: bool) -> float:
+        """How many seconds it has waited for a request, or for the rest of one that has begun; 0 if it does not."""
+        rest = self._begun_at is not None and not self.flow.resting and not self._is_late()
+        return self.loop.time() - self._heard_at if (rest if begun else not self._busy()) else 0.0
 
     def give_way(self) -> None:
         """Of a connection that is idle, or whose request is late: ends, so that another has its descriptor."""
