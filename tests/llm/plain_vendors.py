@@ -111,6 +111,12 @@ PLAIN: list[tuple[str, int, Any, Meaning]] = [
     ("modelscope", 400, {"errors": {"message": "Model id : x , has no provider supported"}}, M.MODEL),
     ("exo", 404, {"detail": "No instance found for model x"}, M.MODEL),
     ("new api", 500, coded("model_price_error"), M.MODEL),
+    (
+        "fastchat",
+        400,
+        {"object": "error", "message": "**NETWORK ERROR DUE TO HIGH TRAFFIC.**", "code": 50001},
+        M.FAILED,
+    ),
     ("one api", 503, {"error": {"message": "There are no channels available for model m here"}}, M.MODEL),
     ("new api, a channel", 503, {"error": {"message": "No available channel for model m under group g"}}, M.MODEL),
     ("gemini, no billing", 400, {"error": {"message": "Please enable billing on project p in AI Studio"}}, M.CREDIT),

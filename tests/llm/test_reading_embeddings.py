@@ -113,3 +113,40 @@ async def test_embeddings_that_break_off_behind_a_good_head_are_no_answer(
 
     assert (caught.value.failure.code, caught.value.retryable) == (ErrorCode.UPSTREAM_INVALID, True)
     assert status_of(caught.value) == 502
+
+
+class Sent(Whole):
+    def __init__(self, *entries: str) -> None:
+        self.body = f'{{"data": [{", ".join(entries)}], "x": [{VECTOR}]}}'.encode()
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        ("", ""),
+        ('"index": null, ', '"index": null, '),
+        ('"index": 0, ', '"index": 0, '),
+        ('"index": 1, ', '"index": 2, '),
+    ],
+    ids=["none", "null", "the same", "from 1"],
+)
+async def test_vectors_without_numbers_of_their_own_are_numbered_in_their_order(numbers: tuple[str, str]) -> None:
+    """The long one stays as it came, to the letter."""
+    response = Sent(f'{{{numbers[0]}"embedding": [0.5]}}', f'{{{numbers[1]}"embedding": [{VECTOR}]}}')
+
+    body, document = await read_embeddings(response, lambda: 0, HeavyWork())  # type: ignore[arg-type]
+
+    assert [each["index"] for each in document["data"]] == [0, 1]
+    assert [(each["index"], each["embedding"]) for each in json.loads(body)["data"]] == [
+        (0, [0.5]),
+        (1, json.loads(f"[{VECTOR}]")),
+    ]
+    assert body.count(f"[{VECTOR}]".encode()) == 2
+
+
+async def test_vectors_in_another_order_keep_their_numbers() -> None:
+    response = Sent('{"index": 1, "embedding": [1]}', '{"index": 0, "embedding": [0]}')
+
+    body, _ = await read_embeddings(response, lambda: 0, HeavyWork())  # type: ignore[arg-type]
+
+    assert body == response.body

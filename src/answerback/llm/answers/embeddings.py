@@ -1,7 +1,9 @@
 """Reading embeddings: what an upstream's document holds, or why it cannot be used."""
 
 import asyncio
+import json
 import re
+import uuid
 from codecs import BOM_UTF8
 from collections.abc import Callable, Mapping
 
@@ -37,7 +39,35 @@ async def read_embeddings(
     check(document)
     if inputs is not None and len(document["data"]) != inputs:
         raise completions.invalid("does not hold one embedding for each input")
+    if _lacks_numbers(document["data"]):
+        async with heavy.on(len(body)):
+            body = _numbered(body)
+        document["data"] = [{**each, "index": position} for position, each in enumerate(document["data"])]
     return body, document
+
+
+def _lacks_numbers(data: list[dict[str, Json]]) -> bool:
+    """Whether several vectors have no number of their own, or count from 1: they are in the order of their inputs."""
+    if len(data) == 1:
+        return False
+    numbers = [each.get("index") for each in data]
+    if not all(type(number) is int for number in numbers):
+        return True
+    return len(set(numbers)) < len(numbers) or numbers == list(range(1, len(numbers) + 1))
+
+
+def _numbered(body: bytes) -> bytes:
+    """The document with an `index` for each vector. The numbers of long ones stay as they came."""
+    mark, vectors = uuid.uuid4().hex, list[bytes]()
+
+    def kept(vector: re.Match[bytes]) -> bytes:
+        vectors.append(vector[0])
+        return b'"%b %d"' % (mark.encode(), len(vectors) - 1)
+
+    document = json.loads(_NUMBERS.sub(kept, body))
+    for position, each in enumerate(document["data"]):
+        each["index"] = position
+    return re.sub(rb'"%b (\d+)"' % mark.encode(), lambda found: vectors[int(found[1])], json.dumps(document).encode())
 
 
 async def _without_numbers(body: bytes) -> bytes:

@@ -127,9 +127,9 @@ TABLE: tuple[Row, ...] = (
     row(Meaning.MODEL, "The same in their sentences", statuses=(500, 503), says=NOT_LOADED),
     row(
         Meaning.FAILED,
-        "LM Studio (400): its model crashed, or was taken out, under the request",
+        "LM Studio (400): its model crashed, or was taken out, under the request; FastChat (400, 50001)",
         statuses=(NO_STATUS, 400),
-        says=r"^(?:(?:the )?model (?:has crashed|(?:re|un)loaded)|channel error$)",
+        says=r"^(?:(?:the )?model (?:has crashed|(?:re|un)loaded)|channel error$|\W*network error due to high traffic)",
     ),
     row(
         Meaning.MODEL,
