@@ -7,6 +7,7 @@ lower half only.
 
 import errno
 import os
+import select
 import socket
 import sys
 
@@ -64,6 +65,15 @@ def lowered(connection: socket.socket) -> socket.socket:
 def may_wait(descriptor: int) -> bool:
     """Whether an outgoing connection with this number may be kept for a next request."""
     return descriptor < _limit() / 2
+
+
+def has_unread(descriptor: int) -> bool:
+    """Whether a connection with this number has brought something, or its end, that nobody has read."""
+    if sys.platform == "win32":
+        return False
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def is_shortage(error: BaseException) -> bool:

@@ -11,11 +11,10 @@ from yarl import URL
 
 from answerback.http.client import dial
 from answerback.http.client.client import HttpClient, RequestHead
-from answerback.http.client.connection import MAX_TLS_BYTES
 from answerback.http.client.errors import BodyBroken, ConnectFailed, Disconnected, TooMuchFraming
 from answerback.http.client.names import SharedLookups
 from answerback.http.client.response import Response
-from answerback.http.client.tls import MAX_HANDSHAKE_BYTES
+from answerback.http.client.tls import MAX_HANDSHAKE_BYTES, MAX_TLS_BYTES
 from certificates import self_signed
 
 HEAD = b"HTTP/1.1 200 OK\r\n"

@@ -10,7 +10,8 @@ from answerback.http.client.errors import BodyBroken, Disconnected, HttpError, S
 from answerback.http.client.parser import ResponseParser
 from answerback.http.client.response import Response
 from answerback.http.client.slices import ReaderSlices
-from answerback.http.descriptors import may_wait
+from answerback.http.client.tls import MAX_TLS_BYTES, TLS_BYTES_OF_A_CHUNK
+from answerback.http.descriptors import has_unread, may_wait
 
 TURN_BYTES = 8 * 1024
 """What a connection may bring in one turn of the event loop. More waits in the kernel while others have their turns:
@@ -23,11 +24,6 @@ CHUNKS_OF_A_READ = 32
 """A read costs as much as so many chunks."""
 CHUNKS_OF_A_STRANGERS_READ = 12
 """Less, for what strangers bring makes up for less: reads of whole turns bring 20 MB a second, of all together."""
-
-MAX_TLS_BYTES = 64 * 1024
-"""What TLS may need in an exchange besides twice as much as it brings: a record has 22 bytes, however small it is."""
-TLS_BYTES_OF_A_CHUNK = 32
-"""A ticket has some 250, and costs as much as eight chunks."""
 
 
 class Connection(asyncio.BufferedProtocol):
@@ -56,6 +52,7 @@ class Connection(asyncio.BufferedProtocol):
         self.loop = asyncio.get_running_loop()
         self.closed: asyncio.Future[None] = self.loop.create_future()
         self._transport: asyncio.Transport | None = None
+        self._descriptor = -1
         self.may_wait = False
         """Whether it may be kept for a next request."""
         self._parser: ResponseParser | None = None
@@ -129,6 +126,10 @@ class Connection(asyncio.BufferedProtocol):
             self._awaited.set_exception(TimeoutError())
 
     def _send(self) -> None:
+        # What the kernel has by now would be taken for an answer.
+        if self._exchanges > 1 and self._parser is not None and self.open and has_unread(self._descriptor):
+            self._fail(StaleConnection("it has said something unasked, or closed"))
+            return
         self._write()
         if self._early and self._parser is not None:
             self._received(b"")
@@ -157,7 +158,8 @@ class Connection(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        self.may_wait = may_wait(transport.get_extra_info("socket").fileno())
+        self._descriptor = transport.get_extra_info("socket").fileno()
+        self.may_wait = may_wait(self._descriptor)
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 (a turn's bytes)
         return self._turn
@@ -191,6 +193,9 @@ class Connection(asyncio.BufferedProtocol):
             return
         if self._unsent:
             # What comes first is no answer to a request that was never sent.
+            if self._exchanges > 1:
+                self._fail(StaleConnection("it has said something unasked"))
+                return
             self._write()
         if self._early:
             data, self._early = self._early + data, b""

@@ -14,6 +14,10 @@ READ_BYTES = 8 * 1024
 MAX_HANDSHAKE_BYTES = 256 * 1024
 """Of a server. The largest chains of certificates that OpenSSL takes have 100 KiB."""
 
+MAX_TLS_BYTES = 64 * 1024
+"""What TLS may need in an exchange besides twice as much as it brings: a record has 22 bytes, however small it is."""
+TLS_BYTES_OF_A_CHUNK = 32
+"""A ticket has some 250, and costs as much as eight chunks."""
 MAX_RECORD_BYTES = 16 * 1024 + 256 + 5
 """With its head (RFC 8446, section 5.2): so many may have come of one that has brought nothing yet."""
 
