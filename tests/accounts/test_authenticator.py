@@ -281,6 +281,31 @@ async def test_without_keys_pages_of_other_sites_are_refused(
             await keys.tenant(request(origin=origin))
 
 
+@pytest.mark.parametrize(
+    ("site", "shown", "served"),
+    [
+        ("same-origin", "empty", True),
+        ("none", "document", True),
+        ("cross-site", "document", True),
+        ("cross-site", "image", False),
+        ("same-site", "script", False),
+        ("same-site", "iframe", False),
+    ],
+)
+async def test_without_keys_pages_of_other_sites_load_nothing(
+    stores: Stores, clock: FakeClock, site: str, shown: str, served: bool
+) -> None:
+    """With what a page loads as an image or a script a browser sends no `Origin`."""
+    keys = authenticator(stores, clock)
+    asked = request(**{"sec-fetch-site": site, "sec-fetch-dest": shown})
+
+    if served:
+        await keys.tenant(asked)
+    else:
+        with pytest.raises(Unauthorized):
+            await keys.tenant(asked)
+
+
 async def test_with_a_key_neither_name_nor_page_matters(stores: Stores, clock: FakeClock) -> None:
     keys = authenticator(stores, clock, token="client")
 

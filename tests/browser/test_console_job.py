@@ -205,3 +205,15 @@ async def test_a_job_that_runs_again_shows_its_wait_and_its_row_no_error(visitor
     await row.get_by_text("Running").wait_for()
     assert await row.locator(".problem").count() == 0
     await running.request("POST", f"/v1/jobs/{job}/cancel", key=visitor.key)
+
+
+async def test_how_a_job_ends_is_heard(visitor: Visitor, running: Shop) -> None:
+    ready = asyncio.Event()
+    running.llm.on("Take a moment.", replies.hang(ready, replies.say("Done.")))
+    job = await running.say("Take a moment.", key=visitor.key)
+    page = await visitor.open(f"/console/jobs/{job}")
+    await page.get_by_role("heading", name="Timeline").wait_for()
+
+    ready.set()
+
+    await page.get_by_role("status").filter(has_text="The job is completed, its callback delivered.").wait_for()

@@ -349,3 +349,13 @@ async def test_tenants_can_be_chosen_however_many_there_are(owner: Visitor, runn
 
     await page.get_by_label("Tenant").select_option(label="the-oldest-of-many")
     await owner.sees("No jobs of this tenant")
+
+
+async def test_the_first_job_is_heard_as_one(visitor: Visitor, running: Shop) -> None:
+    page = await visitor.open("/console/jobs")
+    await visitor.sees("No jobs yet")
+
+    await running.say("Do you ship to Norway?", key=visitor.key)
+
+    await page.get_by_role("status").filter(has_text="new job").wait_for(state="attached")
+    assert await page.get_by_role("status").filter(has_text="new job").inner_text() == "1 new job"

@@ -251,9 +251,9 @@ async def test_a_talk_is_one_landmark(visitor: Visitor, by: str, name: str) -> N
 async def test_an_answer_that_breaks_off_says_so_in_the_words_of_the_console(browser: Browser) -> None:
     async with shop() as running, browser.visit(running.service.url, OPERATOR) as visitor:
         visitor.expected.append("net::ERR_")
-        running.llm.on("Tell me half.", replies.stream(chunks({"content": "Once upon"}), "never"))
+        running.llm.on("Give me half.", replies.stream(chunks({"content": "Once upon"}), "never"))
         page = await visitor.open("/console/playground")
-        await page.get_by_label("Message", exact=True).fill("Tell me half.")
+        await page.get_by_label("Message", exact=True).fill("Give me half.")
         await page.keyboard.press("Enter")
         await page.get_by_text("Once upon", exact=True).wait_for()
 

@@ -92,8 +92,8 @@ async def test_events_are_read_on_after_the_service_was_killed(browser: Browser)
     async with shop() as running, browser.visit(running.service.url, OPERATOR) as visitor:
         visitor.expected.append("net::ERR_")
         half = b'data: {"id": "x", "choices": [{"index": 0, "delta": {"content": "Once "}, "finish_reason": null}]}\n\n'
-        running.llm.on("Tell a tale.", replies.stream(half, "never"), replies.say("Once upon a time"))
-        body = {"input": "Tell a tale.", "background": True, "stream": True}
+        running.llm.on("Write a tale.", replies.stream(half, "never"), replies.say("Once upon a time"))
+        body = {"input": "Write a tale.", "background": True, "stream": True}
         headers = {"Authorization": f"Bearer {OPERATOR}"}
         async with running.http.post(f"{running.service.url}/v1/responses", json=body, headers=headers) as stream:
             line = await anext(aiter(stream.content.iter_any()))

@@ -31,6 +31,8 @@ INDEXED = 16
 _FORWARDED = frozenset({"x-forwarded-for", "x-real-ip", "forwarded", "via"})
 """Headers that only a proxy adds."""
 
+_OTHER_SITES = frozenset({"cross-site", "same-site"})
+
 ASKS_FOR_TENANT = "only operators may ask for a tenant"
 
 _NOBODY: tuple[str, None] = ("", None)
@@ -197,7 +199,7 @@ class Authenticator:
                 "or set PUBLIC_BASE_URL to the address it is called by"
             )
         origin = request.headers.get("origin")
-        if origin is not None and not is_of_host(origin, host):
+        if _is_of_another_page(request) or (origin is not None and not is_of_host(origin, host)):
             raise Unauthorized("this service has no keys, so pages of other sites may not call it; make a key for them")
 
     def _is_on_this_machine(self, request: Request) -> bool:
@@ -214,6 +216,13 @@ class Authenticator:
         except ValueError:
             return False
         return any(parsed in network for network in self._proxies)
+
+
+def _is_of_another_page(request: Request) -> bool:
+    """Whether a browser says that a page of another origin asks, as for an image, with which it sends no `Origin`. A
+    link that its user followed is none of these."""
+    site, shown = request.headers.get("sec-fetch-site"), request.headers.get("sec-fetch-dest")
+    return site in _OTHER_SITES and shown != "document"
 
 
 def key_in(authorization: str) -> str:

@@ -29,19 +29,29 @@ export async function page(view) {
   let behind;
   let isOver = false;
   let due = Infinity;
+  const place = h("div");
+  const news = h("p.unseen", { role: "status" });
+  fill(view.root, place, news);
   const read = async () => {
     const job = await get(address, { tenant }, view.signal);
     // An operator is shown the job whosever it is; what is asked for with it is the same tenant's.
     if (job.tenant_id && job.tenant_id !== view.session.tenant) tenant = job.tenant_id;
     behind ??= await waitedBehind(job, tenant, view.signal);
     const written = JSON.stringify(job);
-    if (written !== shown) draw(view, job, { read, tenant, behind });
+    if (written !== shown) draw(place, job, view.session, { read, tenant, behind });
+    if (shown !== null && stand(job) !== news.textContent) fill(news, stand(job));
     shown = written;
     isOver = isSettled(job);
     due = nextOf(job) + ATTEMPT_MS;
   };
   await read();
   view.live(() => (isOver ? null : read()), { late: LATE_MS, at: () => due });
+}
+
+/** How it stands, for who does not see the timeline change. */
+function stand({ status, deliveries }) {
+  const callback = deliveries.at(-1);
+  return `The job is ${status}${callback ? `, its callback ${callback.status}` : ""}.`;
 }
 
 /** The name of its conversation; null where it has none, or was erased with it. */
@@ -69,21 +79,21 @@ function isSettled(job) {
   return ENDED.includes(job.status) && !job.deliveries.some((each) => OPEN.includes(each.status));
 }
 
-function draw(view, job, how) {
+function draw(place, job, session, how) {
   const focused = document.activeElement?.dataset?.act;
   const texts = [asked(job), answer(job)].filter(Boolean);
   fill(
-    view.root,
+    place,
     top(job, how),
     h(
       "div.columns",
       {},
       h("div.stack", {}, card("Timeline", h("div.card-body", {}, timeline(job, how))), texts),
-      card("Facts", h("div.card-body", {}, facts(job, view.session, how))),
+      card("Facts", h("div.card-body", {}, facts(job, session, how))),
     ),
   );
   // What was done may be over, and its button gone.
-  if (focused) (view.root.querySelector(`[data-act="${CSS.escape(focused)}"]`) ?? main()).focus({ preventScroll: true });
+  if (focused) (place.querySelector(`[data-act="${CSS.escape(focused)}"]`) ?? main()).focus({ preventScroll: true });
 }
 
 const main = () => document.getElementById("main");

@@ -160,7 +160,7 @@ function announce(place, n, shown) {
   const now = Date.now();
   if (now - (place.announced ?? 0) < ANNOUNCE_MS) return;
   place.announced = now;
-  fill(place.news, n < shown ? counted(n, "new job") : `${n}+ new jobs`);
+  fill(place.news, n < shown || n < SIZE ? counted(n, "new job") : `${n}+ new jobs`);
 }
 
 /** An id begins with when its job was accepted. */
