@@ -16,7 +16,20 @@ WORDS: dict[Finish, list[Any]] = {
         *("FINISH_REASON_STOP", "FinishReason.STOP", "google.STOP", "vendor/stop", "openai:stop", "REASON_STOP"),
         *(" stop ", {"type": "stop", "matched": 2}, "eosFound", "<|return|>", "<|END_OF_TURN_TOKEN|>", "hit_eos"),
         *("stop_seq", "stop_str", "eos_id", "natural", "StopReason.END_TURN", "<FinishReason.stop: 'stop'>"),
-        *("turn_complete", "message_stop", "stop_on_eos", "ended", "end of message"),
+        *(
+            "FINISHED_STOPPED",
+            "hit_stop_token",
+            "hit_eos_token",
+            "stop_id",
+            "<eog>",
+            "turn_end",
+            "FINISHED_EOS",
+            "turn_complete",
+            "message_stop",
+            "stop_on_eos",
+            "ended",
+            "end of message",
+        ),
         *(
             "completed-without-error",
             "stop_no_error",
@@ -43,6 +56,7 @@ WORDS: dict[Finish, list[Any]] = {
         *("TOOL_CALL", "toolcall_ready", "call_tool", "<|call|>", "requires_action"),
     ],
     Finish.FILTERED: [
+        *("declined", "safeguard_triggered"),
         *("content_filter", "content-filter", "SAFETY", "RECITATION", "PROHIBITED_CONTENT", "sensitive", "refusal"),
         *("BLOCKLIST", "SPII", "IMAGE_SAFETY", "ERROR_TOXIC", "guardrail_intervened", "content_filtered"),
         *("FINISH_REASON_SAFETY", "moderation_blocked", "policy_violation", "refused", "flagged", "risk_control"),
@@ -53,6 +67,7 @@ WORDS: dict[Finish, list[Any]] = {
         *("protected_material_text", "denied_topic", "restricted_content", "content_security", "political"),
     ],
     Finish.FAILED: [
+        *("partial_failure", "stopped"),
         *("error", "ERROR", "network_error", "insufficient_system_resource", "abort", "aborted", "cancelled"),
         *("canceled", "timeout", "TIMEOUT", "timed_out", "failed", "failure", "internal_error", "server_overloaded"),
         *("OTHER", "MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "USER_CANCEL", "load", "disconnected"),

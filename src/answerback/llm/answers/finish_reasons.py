@@ -50,7 +50,7 @@ _ROWS: Sequence[tuple[Finish, str, str]] = (
     (Finish.DONE, "Bedrock", "FINISH STOP_CRITERIA_MET"),
     (Finish.DONE, "TGI, Together", "eos eos_token"),
     (Finish.DONE, "AI21, Aleph Alpha", "endoftext end_of_text"),
-    (Finish.DONE, "Llama", "eot eot_id eom eom_id end_of_turn im_end end_of_sentence </s>"),
+    (Finish.DONE, "Llama", "eot eot_id eom eom_id end_of_turn im_end end_of_sentence </s> eog eod"),
     (Finish.DONE, "gpt-oss, Command", "return end_of_turn_token"),
     (Finish.DONE, "llama.cpp", "word"),
     (Finish.DONE, "LM Studio", "eosFound stopStringFound stop_string stop_word stop_token"),
@@ -108,7 +108,7 @@ _CLASSES: Mapping[str, Finish] = {_key(word): finish for finish, _, words in _RO
 _PREFIXES = re.compile(
     r"(?:openai|azure|google|gemini|vertex(?:ai)?|anthropic|claude|bedrock|mistral|cohere|groq|together"
     r"|fireworks|xai|deepseek"
-    r"|qwen|vllm|ollama|openrouter)?(?:(?:finish|stop|done)?reason|finish(?:ed)?(?=.))?"
+    r"|qwen|vllm|ollama|openrouter)?(?:(?:finish|stop|done)?reason|finish(?:ed)?(?=unspecified|unknown))?"
 )
 """Whose word it is, and what it is for."""
 
@@ -116,11 +116,11 @@ _STEMS: Sequence[tuple[Finish, re.Pattern[str]]] = (
     (
         Finish.CUT,
         re.compile(
-            r"(max|hit)\w*(token|len|turn|step|iteration|round|time|output|max|tool|completion)|^(num|n)predict"
+            r"(max|hit(?!stop|eos))\w*(token|len|turn|step|iteration|round|time|output|max|tool|completion)|^(num|n)predict"
             r"|tokencap"
             r"|(token|length|context|ctx|cache|output|completion|size|time(?!d?out)|char|turn|step)s?\w*"
             r"(limit|exceed|exhaust|reach|overflow|window|full|capped)|outof(token|context|ctx)"
-            r"|inglimit|^length|length$|nomoretokens|toomanytokens|^limit|truncat|toolong|budget|cutoff|partial"
+            r"|inglimit|^length|length$|nomoretokens|toomanytokens|^limit|truncat|toolong|budget|cutoff|partial(?!\w*fail)"
             r"|repetition"
             r"|loopdetect|^pause|reached(max|limit)|(hit|stopped)limit"
         ),
@@ -131,7 +131,7 @@ _STEMS: Sequence[tuple[Finish, re.Pattern[str]]] = (
             r"filter|safety|unsafe|sensitiv|moderat|refus|prohibit|blocked|blocklist|recitation|guardrail|censor"
             r"|(?<!schema)violat|^hate|violence|sexual|profan|selfharm"
             r"|flagged|harm|toxic|policy|risk|jailbreak|copyright|csam|nsfw|harass|dangerous|inappropriate"
-            r"|offensive|illicit"
+            r"|offensive|illicit|declined|safeguard"
             r"|illegal(?!arg|state|instr)|^pii|^hap$|injection|inspection|responsibleai|civicintegrity"
             r"|protectedmaterial"
             r"|(denied|restricted)(topic|content)|contentsecurity|politic"
@@ -158,7 +158,12 @@ _STEMS: Sequence[tuple[Finish, re.Pattern[str]]] = (
         ),
     ),
     (Finish.TOOLS, re.compile(r"tool|function")),
-    (Finish.DONE, re.compile(r"^stop(seq|str|text|tok|word|crit|cond|eos)|^(hit)?eos")),
+    (
+        Finish.DONE,
+        re.compile(
+            r"^(hit|finish(ed)?)?(stop(seq|str|text|tok|word|crit|cond|eos|id|ped$|$)|eos)|(turn|message)(end|complete)$"
+        ),
+    ),
     (Finish.NONE, re.compile(r"^your|here$")),
 )
 """For words of no row; the first that is found counts."""
