@@ -223,3 +223,17 @@ async def test_a_misspelt_model_is_refused_before_others_are_measured(visitor: V
 
     await visitor.sees("there is no model 'openai/gpt-5-mimi'")
     assert not [call for call in running.llm.calls if call.user == prompt]
+
+
+async def test_a_benchmark_that_the_service_leaves_says_that_it_broke_off(browser: Browser) -> None:
+    async with shop() as running, browser.visit(running.service.url, OPERATOR) as visitor:
+        visitor.expected.append("net::ERR_")
+        running.llm.on("Wait for me.", replies.hang(running.never))
+        page = await visitor.open("/console/models")
+        await page.get_by_label("Prompts").fill("Wait for me.")
+        await visitor.role("button", "Run").click()
+        await running.llm.wait_for_calls()
+
+        await running.service.kill()
+
+        await page.get_by_role("alert").filter(has_text="The benchmark broke off: the service was away.").wait_for()

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 from browsing import Browser, Visitor
+from playwright.async_api import Route, expect
 from storefront import MODEL, OPERATOR, Shop, shop
 
 from answerback.testing import replies
@@ -260,3 +261,18 @@ async def test_an_answer_that_breaks_off_says_so_in_the_words_of_the_console(bro
         await running.service.kill()
 
         await page.get_by_role("alert").filter(has_text="The connection to the service broke off.").wait_for()
+
+
+async def test_a_message_that_cannot_be_stopped_offers_no_stop(visitor: Visitor) -> None:
+    held: asyncio.Future[Route] = asyncio.get_running_loop().create_future()
+    page = await visitor.open("/console/playground?by=webhook")
+    await page.route("**/webhook", lambda route: held.set_result(route))
+    send = visitor.role("button", "Send", exact=True)
+    await send.click()
+    route = await held
+
+    assert await page.get_by_role("button", name="Stop").count() == 0
+    await expect(send).to_be_disabled()
+    await route.continue_()
+
+    await expect(send).to_be_enabled()

@@ -91,7 +91,8 @@ async function run({ signal }, asked, progress, { shown, draw, readPast }) {
     }
     fill(progress);
   } catch (error) {
-    fill(progress, error.name === "AbortError" ? null : failure(error));
+    const why = error.status === 0 ? new Error("The benchmark broke off: the service was away.") : error;
+    fill(progress, error.name === "AbortError" ? null : failure(why));
   } finally {
     removeEventListener("beforeunload", stay);
   }

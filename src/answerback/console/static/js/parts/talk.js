@@ -57,6 +57,7 @@ export function composer({ value = "", check, send, stop }) {
 
   function become(now) {
     busy = now;
+    if (!stop) return busy ? button.setAttribute("aria-disabled", "true") : button.removeAttribute("aria-disabled");
     fill(button, icon(busy ? "stop" : "send"), busy ? "Stop" : "Send");
     button.setAttribute("aria-label", busy ? "Stop" : "Send");
   }
