@@ -282,3 +282,17 @@ async def test_an_error_in_what_a_choice_says_is_one(llm: FakeLLM, provider: Ope
             await asked
         assert caught.value.failure.code is ErrorCode.UPSTREAM_ERROR
     assert await text_of(provider) == "Hello"
+
+
+@pytest.mark.parametrize("choices", [{"choices": []}, {}], ids=str)
+async def test_a_prompt_that_was_blocked_is_final(
+    choices: dict[str, Json], llm: FakeLLM, provider: OpenAICompatible
+) -> None:
+    blocked = {**choices, "promptFeedback": {"blockReason": "PROHIBITED_CONTENT"}, "usage": {"prompt_tokens": 7}}
+    llm.then(replies.raw(json.dumps(blocked).encode()), replies.stream(sse(blocked)))
+
+    for asked in (ask(provider, WHOLE), read(provider, STREAMED)):
+        with pytest.raises(ProviderError, match="content filter") as caught:
+            await asked
+        assert caught.value.failure.code is ErrorCode.UPSTREAM_REFUSED
+        assert not caught.value.retryable

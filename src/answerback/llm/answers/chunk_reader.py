@@ -184,6 +184,7 @@ class ChunkReader:
             raise error_in_body(error, self._now())
         document = completions.without_nulls(completions.cut_if_incomplete(document))
         usage, choices = usage_of(document), document.get("choices")
+        completions.check_withheld(document)
         self.counted = self.counted or usage is not None
         if not choices and not isinstance(choices, list) and usage is None:
             if not document:

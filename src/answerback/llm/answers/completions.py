@@ -26,6 +26,16 @@ MOST_VALUES = 500_000
 """Of one document: the chances of twenty tokens beside each of three thousand."""
 
 
+def check_withheld(document: Mapping[str, Json]) -> None:
+    """Raises ProviderError for a document in place of an answer to a prompt that was blocked: Gemini's
+    `promptFeedback`."""
+    if document.get("choices"):
+        return
+    feedback = document.get("promptFeedback") or document.get("prompt_feedback")
+    if isinstance(feedback, dict) and (feedback.get("blockReason") or feedback.get("block_reason")):
+        raise without_text(Finish.FILTERED)
+
+
 def check_structure(body: bytes) -> None:
     """Raises ProviderError for a mere value, such as null, in place of a document."""
     if body.strip() == b"null" or isinstance(decode(body), str | int | float):

@@ -116,6 +116,7 @@ async def _assemble(assembly: Assembly, reader: ChunkReader, body: bytes) -> boo
 def _check(document: dict[str, Json], now: Callable[[], int]) -> None:
     """Raises ProviderError for a document without an answer."""
     choices = document.get("choices")
+    completions.check_withheld(document)
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
         raise completions.invalid("holds no choices")
     choice = choices[0]
