@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from answerback.kernel.allowance import Allowance
 from answerback.kernel.errors import ErrorCode
 from answerback.kernel.heavy import HeavyWork
 from answerback.kernel.json import Json
@@ -37,6 +38,8 @@ class Scripted:
         self._hangs = hangs
         self._late = late
         self.closed = False
+        self.streamed = Allowance(1_000_000, 1_000_000)
+        self.seconds_left = 60.0
 
     async def read_some(self) -> bytes:
         if self._pieces:

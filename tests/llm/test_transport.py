@@ -8,6 +8,7 @@ from typing import Any, cast
 import pytest
 from scripting import ask
 
+from answerback.kernel.allowance import Allowance
 from answerback.kernel.errors import ErrorCode
 from answerback.kernel.heavy import HEAVY_BYTES, HeavyWork, HeldBytes
 from answerback.kernel.provider_error import ProviderError
@@ -112,7 +113,7 @@ class Flood:
 async def test_a_response_that_never_pauses_ends_with_its_time() -> None:
     late = ProviderError(ErrorCode.UPSTREAM_TIMEOUT, "late", retryable=True)
     soon = asyncio.get_running_loop().time() + 0.02
-    response = OpenResponse(cast(Any, Flood()), soon, lambda _: late, HeldBytes())
+    response = OpenResponse(cast(Any, Flood()), soon, lambda _: late, HeldBytes(), Allowance(1, 1))
 
     async def read() -> None:
         while True:
@@ -181,7 +182,7 @@ async def test_a_response_that_decompresses_to_nothing_ends_with_its_time(monkey
     monkeypatch.setattr("answerback.http.client.decoding.EMPTY_BYTES", float("inf"))
     late = ProviderError(ErrorCode.UPSTREAM_TIMEOUT, "late", retryable=True)
     soon = asyncio.get_running_loop().time() + 0.02
-    response = OpenResponse(cast(Any, Members()), soon, lambda _: late, HeldBytes())
+    response = OpenResponse(cast(Any, Members()), soon, lambda _: late, HeldBytes(), Allowance(1, 1))
     with pytest.raises(ProviderError) as error:
         await response.read_some()
     assert error.value is late

@@ -15,6 +15,7 @@ from answerback.http.client.dial import Origin
 from answerback.http.client.errors import PLAIN_HTTP
 from answerback.http.client.names import SharedLookups
 from answerback.http.descriptors import is_shortage
+from answerback.kernel.allowance import Allowance
 from answerback.kernel.errors import ErrorCode
 from answerback.kernel.heavy import HEAVY_BYTES, HeldBytes
 from answerback.kernel.provider_error import ProviderError
@@ -35,6 +36,10 @@ WHOLE_BYTES = 64 * 1024
 """The same of a body that is only collected."""
 BUFFER_BYTES = 16 * 1024
 """How much waits for its reader before no more is read from the upstream."""
+
+CHUNKS_OF_ALL_A_SECOND, CHUNKS_OF_ALL_AT_ONCE = 10_000, 4_000
+"""How many chunks the streams of one provider bring together, once each has brought as many as it may at once. So many
+are a hundred answers of a hundred tokens a second."""
 
 
 def json_headers(api_key: str | None) -> dict[str, str]:
@@ -59,8 +64,10 @@ class OpenResponse:
         deadline: float,
         explain: Callable[[Exception], ProviderError],
         held: HeldBytes,
+        streamed: Allowance,
         max_bytes: int = MAX_RESPONSE_BYTES,
     ) -> None:
+        self.streamed = streamed
         self.status = response.status
         self.headers: Mapping[str, str] = response.headers
         self._response = response
@@ -74,6 +81,11 @@ class OpenResponse:
         # Servers also name what is no compression, such as `utf-8`.
         self._inflate = Inflate(named) if named in COMPRESSIONS else None
         self._unread = b""
+
+    @property
+    def seconds_left(self) -> float:
+        """Until the call is over."""
+        return max(0.0, self._deadline - self._time())
 
     def unread(self, received: bytes) -> None:
         """These bytes are read again."""
@@ -165,6 +177,7 @@ class Transport:
     def __init__(self, connect_timeout: float, held: HeldBytes) -> None:
         self._connect_timeout = connect_timeout
         self._held = held
+        self._streamed = Allowance(CHUNKS_OF_ALL_A_SECOND, CHUNKS_OF_ALL_AT_ONCE)
         self._client = HttpClient(connect_timeout, buffer_bytes=BUFFER_BYTES, framing_bytes=FRAMING_BYTES)
         self._resolve = SharedLookups()
 
@@ -189,7 +202,7 @@ class Transport:
             response = await self._client.request(head, body, self._resolve, deadline)
         except Exception as error:  # noqa: BLE001 (as above)
             raise explain(error) from None
-        return OpenResponse(response, deadline, explain, self._held, max_bytes)
+        return OpenResponse(response, deadline, explain, self._held, self._streamed, max_bytes)
 
     async def close(self) -> None:
         await self._client.close()

@@ -24,6 +24,9 @@ A_TURN = 64
 CHUNKS_A_SECOND, CHUNKS_AT_ONCE = 5_000, 2_000
 """How many chunks of a stream are read: one that never pauses would slow down all others. No model is as fast."""
 
+BYTES_OF_A_CHUNK = 1024
+"""So many bytes count as one more, and so does each choice beside the first: either takes as long as a token."""
+
 TAIL_SECONDS = 0.05
 """How long the usage is waited for after `[DONE]`: it is there already, or does not come."""
 
@@ -40,8 +43,9 @@ async def chunks(response: OpenResponse, now: Callable[[], int], expected: Expec
             body, broken = await response.read_what_came()
             read_document(response, first_data(in_utf8(body, response.headers)), now(), broken)
         if await is_event_stream(response):
-            source, turns = _Source(response, stream), _Turns()
+            source, turns = _Source(response, stream), _Turns(response)
             while received := await source.more():
+                turns.came(len(received))
                 for chunk in stream.read(received):
                     yield chunk
                     await turns.read_one(chunk)
@@ -65,18 +69,31 @@ class _Turns:
     """Shares the event loop between the streams, and lets it turn once the first token has been taken: that leaves
     before what came with it is read."""
 
-    def __init__(self) -> None:
-        self._read = 0
+    def __init__(self, response: OpenResponse) -> None:
+        self._unpaid = 0.0
+        self._brought = 0.0
         self._speaks = False
-        self._allowance = Allowance(CHUNKS_A_SECOND, CHUNKS_AT_ONCE)
+        self._own = Allowance(CHUNKS_A_SECOND, CHUNKS_AT_ONCE)
+        self._response = response
+
+    def came(self, size: int) -> None:
+        """So many bytes, of whatever number of chunks."""
+        self._unpaid += size / BYTES_OF_A_CHUNK
 
     async def read_one(self, chunk: Chunk) -> None:
         if not self._speaks and chunk.text:
             self._speaks = True
             await asyncio.sleep(0)
-        self._read += 1
-        if not self._read % A_TURN:
-            await asyncio.sleep(self._allowance.rest_after(A_TURN, asyncio.get_running_loop().time()))
+        self._unpaid += max(1, len(chunk.document.get("choices") or ()))
+        if self._unpaid >= A_TURN:
+            pieces, self._unpaid = self._unpaid, 0.0
+            await asyncio.sleep(min(self._rest_after(pieces), self._response.seconds_left))
+
+    def _rest_after(self, pieces: float) -> float:
+        now = asyncio.get_running_loop().time()
+        self._brought += pieces
+        rest = self._own.rest_after(pieces, now)
+        return rest if self._brought <= CHUNKS_AT_ONCE else max(rest, self._response.streamed.rest_after(pieces, now))
 
 
 async def _of_body(response: OpenResponse, stream: ChunkReader, now: Callable[[], int]) -> AsyncGenerator[Chunk, None]:
