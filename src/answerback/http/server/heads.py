@@ -8,6 +8,7 @@ from answerback.http.errors import ErrorContent
 from answerback.http.server.early_responses import (
     INVALID,
     NO_TUNNELS,
+    REPEATED_FIELD,
     TOO_LARGE,
     UNKNOWN_CODING,
     UNKNOWN_METHOD,
@@ -19,6 +20,9 @@ _REQUEST_LINE = re.compile(rb"(?:\r?\n)*[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64} [\x21-\
 
 _HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[\w.~!$&'()*+;=%\x80-\xff-]*)(?::[0-9]{0,5})?")
 """A name or an address, and a port. A proxy in front would read anything else in its own way."""
+
+_SINGLE = frozenset({b"authorization", b"idempotency-key"})
+"""Whose request it is, and whether it is another one: of two values a proxy in front might have read the other."""
 
 LONGEST_TARGET = 65_535
 """The parser of URLs takes no more bytes."""
@@ -51,7 +55,13 @@ def wrong_head(parser: HttpRequestParser, target: bytes, fields: Fields) -> Erro
         return WRONG_HOST
     if codings and codings.strip(b", \t").lower() != b"chunked":
         return UNKNOWN_CODING
-    return None
+    return _repeated(fields)
+
+
+def _repeated(fields: Fields) -> ErrorContent | None:
+    first: dict[bytes, bytes] = {}
+    differs = any(name in _SINGLE and first.setdefault(name, value) != value for name, value in fields)
+    return REPEATED_FIELD if differs else None
 
 
 def name_host_of(target: bytes, fields: Fields) -> None:
