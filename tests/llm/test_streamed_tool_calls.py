@@ -189,6 +189,11 @@ ODD: dict[str, list[Json]] = {
     "a name of null": [BEGUN, {"index": 0, "id": "", "function": {"name": "null", "arguments": REST}}],
     "a name of None": [BEGUN, {"index": 0, "function": {"name": "None", "arguments": REST}}],
     "an id for each piece": [BEGUN, {"index": 0, "id": "c2", "function": {"arguments": REST}}],
+    "an id for an empty piece behind all": [
+        BEGUN,
+        {"index": 0, "id": "c2", "function": {"arguments": REST}},
+        {"index": 0, "id": "c3", "function": {"arguments": ""}},
+    ],
     "flat": [{"index": 0, "id": "c1", "type": "function", "name": "weather", "arguments": '{"city": "Bern"}'}],
     "flat, without a type": [{"name": "weather", "arguments": {"city": "Bern"}}],
     "flat pieces": [

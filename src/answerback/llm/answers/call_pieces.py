@@ -126,12 +126,12 @@ class CallPieces:
         return piece
 
     def _renames(self, piece: Mapping[str, Json]) -> bool:
-        """Whether a piece without a name has an id of no call, at the index of one whose arguments go on."""
+        """Whether a piece without a name has an id of no call, at the index of one that goes on, or says no more."""
         index = piece.get("index")
         if index is None or any(call.id == piece["id"] for call in self._calls):
             return False
         last = next((call for call in reversed(self._calls) if call.index == index), None)
-        return last is not None and bool(last.named) and not last.arguments.whole
+        return last is not None and bool(last.named) and not (last.arguments.whole and _arguments(piece))
 
     def _position(self, piece: Mapping[str, Json], taken: set[int]) -> int:
         """Which call the piece belongs to; behind the last one, if it begins another."""
