@@ -217,3 +217,16 @@ async def test_how_a_job_ends_is_heard(visitor: Visitor, running: Shop) -> None:
     ready.set()
 
     await page.get_by_role("status").filter(has_text="The job is completed, its callback delivered.").wait_for()
+
+
+async def test_who_comes_back_to_a_job_sees_that_it_was_erased(visitor: Visitor, running: Shop) -> None:
+    job = await running.say("My name is Ada.", key=visitor.key, session_id="ada")
+    await running.receiver.wait_for(lambda came: any(job.encode() in each.body for each in came), 20)
+    page = await visitor.open(f"/console/jobs/{job}")
+    await page.get_by_text("Delivered", exact=True).wait_for()
+    await running.request("DELETE", "/v1/sessions/ada", key=visitor.key)
+
+    await page.evaluate("dispatchEvent(new Event('focus'))")
+
+    await visitor.sees("It was erased with its conversation.")
+    assert "My name is Ada." not in await page.content()

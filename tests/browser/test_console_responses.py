@@ -107,3 +107,15 @@ async def test_events_are_read_on_after_the_service_was_killed(browser: Browser)
 
         await events.get_by_text("response.completed").wait_for(timeout=90_000)
         assert await events.get_by_text("response.created").count() == 1
+
+
+async def test_who_comes_back_to_a_response_sees_that_it_is_gone(visitor: Visitor, running: Shop) -> None:
+    visitor.expected.append("404")
+    made = await running.request("POST", "/v1/responses", {"input": "Do you ship to Norway?"}, visitor.key)
+    page = await visitor.open(f"/console/responses/{made['id']}")
+    await page.locator("main:not([aria-busy])").wait_for()
+    await running.request("DELETE", f"/v1/responses/{made['id']}", key=visitor.key)
+
+    await page.evaluate("dispatchEvent(new Event('focus'))")
+
+    await visitor.sees("This is not kept any more")

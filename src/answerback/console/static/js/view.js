@@ -86,7 +86,7 @@ export class View {
    * Reads again soon after the feed says of a change that `concerns` it, now and then for what the feed does not say, and
    * when the page is looked at again. While changes do not stop it is read less and less often, `late` at the latest; if
    * more jobs come than the feed says of, no more often than that. `at` is a time that is waited for as for a change.
-   * `read` may return how long it waits at least until it is read again.
+   * `read` may return how long it waits at least until it is read again; `looked` is whether the page is looked at again.
    */
   live(read, { concerns = () => true, late = LATE_MS, at = () => Infinity } = {}) {
     let readAt = Date.now() - SOON_MS;
@@ -119,9 +119,10 @@ export class View {
       if (settled !== null) apart = Math.min(GROWTH * apart, late);
       readAt = Date.now();
       settled = null;
+      const looked = isLookedAt;
       isLookedAt = false;
       try {
-        least = (await read()) ?? 0;
+        least = (await read({ looked })) ?? 0;
       } catch (error) {
         settled = readAt;
         throw error;

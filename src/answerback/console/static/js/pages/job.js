@@ -45,7 +45,8 @@ export async function page(view) {
     due = nextOf(job) + ATTEMPT_MS;
   };
   await read();
-  view.live(() => (isOver ? null : read()), { late: LATE_MS, at: () => due });
+  // It may have been erased since.
+  view.live(({ looked }) => (isOver && !looked ? null : read()), { late: LATE_MS, at: () => due });
 }
 
 /** How it stands, for who does not see the timeline change. */

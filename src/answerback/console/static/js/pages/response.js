@@ -55,8 +55,9 @@ export async function page(view) {
   fill(view.root, parts.top, columns);
   const { data } = await get(`${address}/input_items`, { order: "asc", limit: 100 }, view.signal);
   fill(parts.input, data.length ? shownItems(data) : h("p.muted", {}, "Nothing."));
+  // It may have been deleted since.
+  view.live(({ looked }) => (isOpen || looked ? read() : null), { late: LATE_MS });
   if (isOpen) {
-    view.live(() => (isOpen ? read() : null), { late: LATE_MS });
     const job = await get(`/v1/jobs/${jobOf(id)}`, null, view.signal);
     if (job.background && job.streamed) follow(view, address, parts, live);
   }
