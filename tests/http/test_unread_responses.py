@@ -2,10 +2,12 @@
 
 import asyncio
 import socket
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack
 from typing import Any
 
 from answerback.http.server.unread import STILL_SECONDS, STREAM_BYTES, STREAM_COPIES, UnreadResponses
+from answerback.http.sse import sse_response
 from answerback.testing.clock import FakeClock
 from answerback.testing.service import HOST
 from bounded_http import PATIENCE, App, Patient, serving
@@ -165,6 +167,28 @@ async def test_streams_that_are_not_read_end_and_a_slow_readers_does_not() -> No
         await asyncio.wait_for(app.gone.wait(), PATIENCE)
         # Then the other's goes on, past all that waited for it.
         await asyncio.wait_for(slow.readexactly(16 * 256 * 1024), PATIENCE)
+
+
+async def test_what_a_stream_keeps_of_what_it_sent_counts_too() -> None:
+    class Full(Patient):
+        unread = UnreadResponses(16 * 1024 * 1024)
+
+    gone = asyncio.Event()
+
+    async def pieces() -> AsyncGenerator[bytes, None]:
+        try:
+            while True:
+                yield b"x" * 256 * 1024
+        finally:
+            gone.set()
+
+    async def keeping(scope: Any, receive: Any, send: Any) -> None:
+        await sse_response(pieces(), held=lambda: 10 * 1024 * 1024)(scope, receive, send)
+
+    async with serving(keeping, http=Full) as port, AsyncExitStack() as stack:
+        for _ in range(2):
+            await unread_stream(stack, port, HOST)
+        await asyncio.wait_for(gone.wait(), PATIENCE)
 
 
 LARGE = 2 * 1024 * 1024

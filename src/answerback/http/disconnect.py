@@ -20,6 +20,8 @@ class Client:
         self.hang_up = hang_up
         self._resume_reading = resume_reading
         self.gone = False
+        self.held = 0
+        """How many bytes of what it was sent its response holds until the end."""
         self._when_gone: Callable[[], None] | None = None
 
     def when_gone(self, call: Callable[[], None] | None) -> None:
@@ -39,10 +41,15 @@ class ClientGone(Exception):
     """The client has hung up, so that no response will be read."""
 
 
+def client_of(scope: Scope) -> Client | None:
+    client: Client | None = scope.get("extensions", {}).get(CLIENT)
+    return client
+
+
 async def while_connected(scope: Scope, work: Coroutine[Any, Any, T]) -> T:
     """The result of a request's work. Raises ClientGone, and cancels the work, if the client hangs up first; a server
     without our extension does not say that. One request has one such work at a time."""
-    client: Client | None = scope.get("extensions", {}).get(CLIENT)
+    client = client_of(scope)
     task = asyncio.current_task()
     if client is None or task is None:
         return await work

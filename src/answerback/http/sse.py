@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from answerback.http.codes import STOPPING
-from answerback.http.disconnect import ClientGone, while_connected
+from answerback.http.disconnect import ClientGone, client_of, while_connected
 from answerback.http.errors import ErrorContent
 from answerback.http.request_log import ERROR_CODE
 from answerback.http.server.flow import HIGH_WATER_BYTES
@@ -94,9 +94,12 @@ def is_last_event(event: bytes) -> bool:
     return event == DONE or event.startswith(WORDS_DONE[:-3])
 
 
-def sse_response(events: AsyncGenerator[bytes, None], render_error: RenderErrorEvent = error_event) -> Response:
-    """A 200 that sends `events` (of `data_event` or `named_event`) as they come. They may raise ProviderError."""
-    return StreamedResponse(events, EVENT_STREAM, render_error)
+def sse_response(
+    events: AsyncGenerator[bytes, None], render_error: RenderErrorEvent = error_event, held: Callable[[], int] = int
+) -> Response:
+    """A 200 that sends `events` (of `data_event` or `named_event`) as they come. They may raise ProviderError. `held`
+    returns how many bytes of what was sent are in memory until the end."""
+    return StreamedResponse(events, EVENT_STREAM, render_error, held)
 
 
 def text_response(pieces: AsyncGenerator[bytes, None]) -> Response:
@@ -118,9 +121,11 @@ class StreamedResponse(Response):
         pieces: AsyncGenerator[bytes, None],
         media_type: str,
         render_error: RenderErrorEvent | None,
+        held: Callable[[], int] = int,
     ) -> None:
         self._pieces = pieces
         self._render_error = render_error
+        self._held = held
         self._started = False
         self._comments: _Comments | None = None
         self.status_code = 200
@@ -136,10 +141,12 @@ class StreamedResponse(Response):
         """Sends until the end or the hang-up. Raises Aborted, which the middleware handles."""
         try:
             try:
-                await while_connected(scope, self._send(send))
+                await while_connected(scope, self._send(send, scope))
             except ClientGone:
                 await _notice(receive)
             finally:
+                if (client := client_of(scope)) is not None:
+                    client.held = 0
                 if self._comments is not None:
                     self._comments.end()
                 await self._pieces.aclose()
@@ -157,12 +164,15 @@ class StreamedResponse(Response):
             raise Aborted
         await send({"type": "http.response.body", "body": self._render_error(content), "more_body": False})
 
-    async def _send(self, send: Send) -> None:
+    async def _send(self, send: Send, scope: Scope) -> None:
         self._started = True
+        client = client_of(scope)
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         if self.media_type == EVENT_STREAM:
             send = self._comments = _Comments(send)
         async for piece in self._pieces:
+            if client is not None:
+                client.held = self._held()
             await send({"type": "http.response.body", "body": piece, "more_body": True})
             is_large = len(piece) > HIGH_WATER_BYTES
             # Not held until the next one comes: thousands of streams may wait for that.

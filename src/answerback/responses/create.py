@@ -80,7 +80,7 @@ class Responder:
 
         answering = Answering(asked, start, self._instruments.clock, keep)
         events = await stream(self._open(caller.tenant_id, opening), answering.events, begin=answering.begin)
-        return sse_response(events, answering.failed)
+        return sse_response(events, answering.failed, lambda: answering.held)
 
     async def _whole(self, tenant_id: str, asked: Asked, opening: Opening, start: Start) -> Progress:
         """Asked for whole, which costs a fraction of a stream; as a stream where the model does nothing else."""

@@ -283,7 +283,8 @@ class BoundedHttp(Declining):
     def pause_writing(self) -> None:
         super().pause_writing()
         streams = self._running is not None and bool(self._running.chunked_encoding)
-        self.unread.waits(self, self.client[0] if self.client else "", self._writing.begin(), streams=streams)
+        client, held = self.client[0] if self.client else "", self._sender.held
+        self.unread.waits(self, client, self._writing.begin(), streams=streams, held=held)
 
     def abort(self) -> None:
         """Ends the connection without waiting for its reader."""

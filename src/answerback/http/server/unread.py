@@ -50,11 +50,12 @@ class UnreadResponses:
         self._streams: Holders[Connection, _Response] = Holders()
         self._large: Holders[Connection, _Response] = Holders()
 
-    def waits(self, connection: Connection, client: str, unsent: int, *, streams: bool) -> None:
-        """The client takes nothing more of `unsent` bytes for now; may abort this connection, or others."""
+    def waits(self, connection: Connection, client: str, unsent: int, *, streams: bool, held: int = 0) -> None:
+        """The client takes nothing more of `unsent` bytes for now, behind `held` that were sent and are in memory; may
+        abort this connection, or others."""
         self.goes_on(connection)
         now, copies = self._monotonic(), STREAM_COPIES if streams else 1
-        response = _Response(client, STREAM_BYTES + unsent * copies, now, copies, unsent)
+        response = _Response(client, STREAM_BYTES + held + unsent * copies, now, copies, unsent)
         if unsent <= LARGE_BYTES:
             self._streams.add(connection, response)
             while self._streams.size > self._limit:

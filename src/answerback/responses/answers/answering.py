@@ -30,7 +30,7 @@ def _unread(_: Event) -> None:
 
 
 class Answering:
-    """Its events are numbered from 0."""
+    """Its events are numbered from 0. `held` counts the characters that came, which the last event repeats."""
 
     def __init__(self, asked: Asked, start: Start, clock: Clock, keep: Keep = unkept) -> None:
         self._asked = asked
@@ -41,6 +41,7 @@ class Answering:
         self._at = Progress(start.id, start.created_at, start.model, "in_progress", toolbox=start.toolbox)
         self._sealed = asked.includes(SEALED)
         self._next = 0
+        self.held = 0
 
     async def read(self, reply: StreamedReply, take: Callable[[Event], None] = _unread) -> Progress:
         """The response once it is whole; `take` gets the events of its items meanwhile. Raises ProviderError."""
@@ -67,6 +68,7 @@ class Answering:
                 yield first
             async for chunk in reply:
                 for event in self._answer.take(chunk):
+                    self.held += len(str(event.get("delta", "")))
                     yield self._encoded(event)
         for event in self._end(reply):
             yield self._encoded(event)
