@@ -294,6 +294,7 @@ async def test_a_long_name_hides_no_button_and_widens_no_page(browser: Browser, 
         await page.set_viewport_size({"width": 1280, "height": 860})
         await page.get_by_label("Tenant").wait_for()
         assert (await page.locator(".head .lead").bounding_box() or {})["width"] > 400
+        assert (await page.locator(".head label").bounding_box() or {})["width"] < 320
         await visitor.open("/console/keys")
         button = visitor.role("button", f"Revoke {name}")
         await button.wait_for()
