@@ -1,6 +1,7 @@
 """What TLS needs besides content is counted: a server may send tickets, and handshakes, without end."""
 
 import asyncio
+import gc
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -148,3 +149,20 @@ async def test_a_server_that_closes_too_early(
 
 def test_no_server_asks_for_another_handshake() -> None:
     assert dial._trust().options & ssl.OP_NO_RENEGOTIATION
+
+
+async def test_a_request_that_is_cancelled_while_it_connects_leaves_nothing_to_log(
+    client: HttpClient, certificate: Path
+) -> None:
+    troubles: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: troubles.append(context))
+    async with speaking(saying(), serving(certificate)) as url:
+        for turns in range(12):
+            asking = asyncio.create_task(asked(client, url))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
+    await client.close()
+    gc.collect()
+    assert troubles == []

@@ -74,6 +74,7 @@ class Dialer:
             await asyncio.get_running_loop().create_connection(lambda: tls, sock=connected)
             await tls.handshake
         except BaseException:
+            tls.handshake.cancel()
             tls.abort()
             raise
         return connection
