@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import socket
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import aiohttp
@@ -11,7 +13,8 @@ import few_descriptors
 from answerback.testing import replies
 from answerback.testing.llm import FakeLLM
 from answerback.testing.receiver import Receiver
-from answerback.testing.service import Service
+from answerback.testing.service import HOST, Service
+from eventually import eventually
 from troubles import upstream
 
 pytestmark = pytest.mark.asyncio(loop_scope="function")
@@ -47,3 +50,21 @@ async def test_a_shortage_of_descriptors_delays_and_charges_nobody() -> None:
         assert {(job["status"], job["attempt"]) for job in jobs} == {("completed", 1)}
         assert llm.total == MESSAGES
         assert len(receiver.callbacks) == MESSAGES
+
+
+async def test_silent_clients_that_take_all_descriptors_twice_keep_nobody_out() -> None:
+    settings = {"MOCK_MODE": "true", "PYTHONPATH": str(Path(few_descriptors.__file__).parent)}
+    async with Service(settings, module=("few_descriptors", "serve")) as service, AsyncExitStack() as stack:
+
+        async def is_served() -> bool:
+            try:
+                async with aiohttp.ClientSession(service.url) as newcomer, newcomer.get("/readyz") as response:
+                    return response.status == 200
+            except aiohttp.ClientConnectionError:
+                return False
+
+        for _ in range(2):
+            for _ in range(few_descriptors.HARD):
+                silent = stack.enter_context(socket.socket())
+                silent.connect((HOST, service.port))
+            await eventually(is_served, "a new client is answered")
