@@ -139,6 +139,8 @@ class Tls(asyncio.BufferedProtocol, asyncio.Transport):
         """Reads what many small records bring at once: how many bytes, and whether there may be more now."""
         size = 0
         while size < len(into):
+            if size and not (self._incoming.pending or self._tls.pending()):
+                return size, False
             try:
                 # With a buffer it returns a number; the types of the library say otherwise.
                 read = cast(int, self._tls.read(READ_BYTES, cast(bytearray, into[size:])))
