@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from answerback.kernel.allowance import Allowance
 from answerback.kernel.errors import ErrorCode
 from answerback.kernel.heavy import HeavyWork
 from answerback.kernel.provider_error import ProviderError
@@ -40,6 +41,7 @@ class Flood:
 
     status = 200
     headers: Mapping[str, str] = {"Content-Type": "text/event-stream"}
+    seconds_left = 60.0
 
     def __init__(self, word: bytes, *events: object, times: int | None = None, end: bytes = b"") -> None:
         self._first = b": begins\n\n" + b"".join(map(sse, events))
@@ -47,6 +49,7 @@ class Flood:
         self._times = times
         self._end = end
         self.sent = 0
+        self.streamed = Allowance(1e9, 1e9)
 
     async def read_some(self) -> bytes:
         if self._first:

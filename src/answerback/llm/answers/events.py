@@ -12,6 +12,9 @@ from answerback.llm.answers.sse import Event
 LIVENESS_WORDS = frozenset({"ping", "heartbeat", "keepalive", "keep-alive", "keep_alive"})
 """Names, types or data of events that only say that the upstream lives."""
 
+NOTHING = frozenset({b"null", b"{}", b"[]"})
+"""Data of events that hold nothing (Azure)."""
+
 DONE = b"[DONE]"
 """The end of a stream as OpenAI writes it; no list."""
 END_NAMES = frozenset({b"done", b"end"})
@@ -43,6 +46,8 @@ def read_event(event: Event) -> dict[str, Json] | Sign:
         return Sign.LIVENESS
     if event.name in END_NAMES or document == {"done": True}:
         return Sign.DONE
+    if data.strip() in NOTHING:
+        return Sign.LIVENESS
     return document if isinstance(document, dict) else Sign.NOISE
 
 
