@@ -19,9 +19,9 @@ export function relaySamples(body, key) {
   return {
     curl: curl("/webhook", body, key),
     Python: [
-      "import httpx",
+      "import requests",
       "",
-      `accepted = httpx.post(${JSON.stringify(`${location.origin}/webhook`)}, json=${python(body)}` +
+      `accepted = requests.post(${JSON.stringify(`${location.origin}/webhook`)}, json=${python(body)}` +
         (key ? `, headers=${python(authorization)})` : ")"),
       "print(accepted.status_code, accepted.json())",
     ].join("\n"),
@@ -36,6 +36,20 @@ export function relaySamples(body, key) {
   };
 }
 
+/** What OpenAI's SDK for Python takes by its name; it refuses names that it does not know, and sends `extra_body` as it is. */
+const NAMED = [
+  ...["model", "messages", "stream", "temperature", "max_tokens", "max_completion_tokens", "top_p", "seed", "stop", "n"],
+  ...["tools", "tool_choice", "parallel_tool_calls", "response_format", "reasoning_effort", "stream_options"],
+];
+
+/** The arguments of a call of that SDK. */
+function keywords(body) {
+  const given = Object.entries(body);
+  const rest = given.filter(([name]) => !NAMED.includes(name));
+  const named = Object.fromEntries(given.filter(([name]) => NAMED.includes(name)));
+  return rest.length ? { ...named, extra_body: Object.fromEntries(rest) } : named;
+}
+
 /** A streamed chat completion, by OpenAI's SDKs. */
 export function chatSamples(body, key) {
   const base = JSON.stringify(`${location.origin}/v1`);
@@ -46,7 +60,7 @@ export function chatSamples(body, key) {
       "from openai import OpenAI",
       "",
       `client = OpenAI(base_url=${base}, api_key=${shown})`,
-      `for chunk in client.chat.completions.create(**${python(body)}):`,
+      `for chunk in client.chat.completions.create(**${python(keywords(body))}):`,
       "    if chunk.choices:",
       '        print(chunk.choices[0].delta.content or "", end="", flush=True)',
     ].join("\n"),
