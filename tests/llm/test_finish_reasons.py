@@ -74,7 +74,7 @@ WORDS: dict[Finish, list[Any]] = {
         *("error: stop", "upstream.error", "connection_lost", "rate_limited", "rate_limit", "request_limit"),
         *("timeout_reached", "stopped_by_user", "server_busy", "tool_error", "worker_crashed", {"type": "abort"}),
         *("oom", "connection_reset", "connection closed", "socket hang up", "premature_close", "unexpected_eof"),
-        *("dropped", "incomplete_stream", "panic", "nan_logits", "500", "503"),
+        *("dropped", "incomplete_stream", "panic", "nan_logits", "500", "503", "server shutting down"),
         *("stalled", "gave_up", "out_of_credits", "EngineDead", "engine_died", "hang", "LANGUAGE_UNSUPPORTED"),
         *("eof_reached", "engine_shutdown", "suspended", "bad_request", "empty_response", "no_response", "HTTP 500"),
         *("retracted", "withdrawn", "stop_button", "max_retries", "schema_violation", "exceeded", "internal"),
@@ -94,7 +94,7 @@ WORDS: dict[Finish, list[Any]] = {
         *("try_again", "EPIPE", "cut_by_server", "no_output", "outage", "degraded", "illegal_state", "network"),
     ],
     Finish.NONE: [
-        *("FINISH_UNSPECIFIED", "finished_unknown"),
+        *("FINISH_UNSPECIFIED", "finished_unknown", "absent", "missing"),
         *(None, "", " ", "null", "NULL", "None", "nil", "undefined", "NaN", "n/a", "-", "...", "string", "unset"),
         *("FINISH_REASON_UNSPECIFIED", "finish_reason", "stop|length|tool_calls", "not_finished", "in_progress"),
         *("stop/length/content_filter", "stop, length", "one of: stop, length", "stop or length", "%s", "${reason}"),

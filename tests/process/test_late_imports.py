@@ -1,10 +1,12 @@
 """Nothing is imported while the service works: an import opens a file, and fails where no descriptor is free."""
 
 import asyncio
+import json
 
 import aiohttp
 import pytest
 
+from answerback.testing import replies
 from answerback.testing.llm import FakeLLM
 from answerback.testing.receiver import Receiver
 from answerback.testing.service import Service
@@ -14,6 +16,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="function")
 
 PRINTING = {"PYTHONPROFILEIMPORTTIME": "1"}
 IMPORT = "import time:"
+UNICODE = ("utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be")
+ANSWER = json.dumps({"choices": [{"message": {"content": "grün"}, "finish_reason": "stop"}]}, ensure_ascii=False)
 
 
 async def test_what_the_service_needs_is_imported_before_it_listens() -> None:
@@ -35,6 +39,11 @@ async def test_what_the_service_needs_is_imported_before_it_listens() -> None:
             ]
             for response in await asyncio.gather(*asked):
                 await response.read()
+            # And an LLM answers in any Unicode
+            for encoding in UNICODE:
+                llm.then(replies.raw(ANSWER.encode(encoding)))
+                async with http.post("/generate", json={"prompt": "grün?"}) as response:
+                    assert (await response.json())["response"] == "grün"
         await receiver.wait_for(1)
         await service.terminate()
         late = [line.rpartition("|")[2].strip() for line in service.logs[started:].splitlines() if IMPORT in line]

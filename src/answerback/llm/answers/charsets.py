@@ -10,8 +10,12 @@ _LABEL = re.compile(
     r"charset\s*=\s*[\"']?(?:iso[-_]?8859[-_]1|latin[-_]?1|l1|(?:windows|cp)[-_]?1252)[\"']?\s*(?:;|$)", re.IGNORECASE
 )
 _WESTERN = codecs.lookup("cp1252")
-"""What is called Latin-1 is this one (WHATWG, Encoding). Found here: a lookup reads a file, for which there may be no
-descriptor later."""
+"""What is called Latin-1 is this one (WHATWG, Encoding). Found here, as the next ones: a lookup reads a file, for which
+there may be no descriptor later."""
+_UNICODE = {
+    name: codecs.lookup(name) for name in ("utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be")
+}
+"""What `json.detect_encoding` finds besides UTF-8."""
 
 
 def in_utf8(body: bytes, headers: Mapping[str, str]) -> bytes:
@@ -19,8 +23,8 @@ def in_utf8(body: bytes, headers: Mapping[str, str]) -> bytes:
     else as it is. What is valid UTF-8 is UTF-8: servers put the label on every response."""
     encoding = json.detect_encoding(body[:4])
     try:
-        if not encoding.startswith("utf-8"):
-            return body.decode(encoding).encode()
+        if (unicode := _UNICODE.get(encoding)) is not None:
+            return unicode.decode(body)[0].encode()
         if _LABEL.search(headers.get("Content-Type", "")) and not is_utf8(body):
             return _WESTERN.decode(body, "replace")[0].encode()
     except UnicodeError:

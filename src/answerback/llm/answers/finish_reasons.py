@@ -93,6 +93,7 @@ _ROWS: Sequence[tuple[Finish, str, str]] = (
     (Finish.FAILED, "gateways", "stopped terminated deadline_exceeded shutdown killed overloaded"),
     (Finish.NONE, "texts of no value", "null none nil undefined nan na false unset unspecified not_set not_specified"),
     (Finish.NONE, "texts of no value", "not_available unknown empty string default placeholder no_reason objectObject"),
+    (Finish.NONE, "texts of no value", "absent missing"),
     (Finish.NONE, "DashScope, watsonx.ai", "not_finished unfinished in_progress pending running generating"),
     (Finish.NONE, "gateways", "streaming processing continue todo tbd"),
 )
@@ -146,7 +147,7 @@ _STEMS: Sequence[tuple[Finish, re.Pattern[str]]] = (
             r"|quota|busy|broke|lost|corrupt|reject|byuser|outof|^oom|oom$|reset|closed|hangup|hung|hang$"
             r"|dropped|panic|dead"
             r"|died|incomplete|prematur|^eof|eof$|logits|stall|g[ai]veup|unsupported|^(http|code|status)?[45]\d\d$|^bad"
-            r"|shutdown|suspend|internal|(no|empty)(response|answer|output|content|reply|result)|retract|recall"
+            r"|shut(ting)?down|suspend|internal|(no|empty)(response|answer|output|content|reply|result)|retract|recall"
             r"|withdr|deleted"
             r"|(user|manual|forced?|emergency|hard)stop|stopbutton|exceed|retry|retries|tryagain|schema|illegal"
             r"|(?<!de)fault"
