@@ -11,7 +11,7 @@ import pytest
 
 from answerback.benchmark import page, sheet
 from answerback.benchmark.chart import Panel, shortened, svg
-from answerback.benchmark.model import Plan, Report, Run, spread, summarize
+from answerback.benchmark.model import Plan, Report, Run, reasons_of, spread, summarize
 from answerback.benchmark.units import duration, unit_of_rates, unit_of_times
 
 HOSTILE = (
@@ -39,7 +39,8 @@ HOSTILE = (
 def report(prompts: Sequence[str], answers: Sequence[str], *, failure: str | None = None) -> Report:
     plan = Plan(prompts, "vendor/<b>model</b>", 1, 5, 512)
     runs = [Run(n, 1, "m", 1, 0.5 + n / 100, 0.1, 10, failure) for n in range(len(prompts))]
-    return Report(plan, plan.model, 1.0, summarize(runs), [summarize([run]) for run in runs], answers, "b/<i>.csv")
+    prompts_of = [summarize([run]) for run in runs]
+    return Report(plan, plan.model, 1.0, summarize(runs), prompts_of, answers, "b/<i>.csv", reasons_of(runs))
 
 
 class Seen(HTMLParser):
@@ -108,12 +109,14 @@ def test_a_page_of_the_largest_benchmark_is_made_in_a_moment() -> None:
 
 def test_a_failure_is_named_by_its_prompt_and_a_prompt_that_was_answered_is_not() -> None:
     plan = Plan(["good", "bad"], "m", 1, 1, 10)
-    runs = [Run(0, 1, "m", 1, 0.5, 0.1, 10, None), Run(1, 1, "m", 1, 0.5, 0.1, 10, "upstream_timeout")]
-    page_of = Report(plan, "m", 1.0, summarize(runs), [summarize([run]) for run in runs], ["", ""], "b.csv")
+    runs = [Run(0, 1, "m", 1, 0.5, 0.1, 10, None), Run(1, 1, "m", 1, 0.5, 0.1, 10, "upstream_timeout", "<b>late")]
+    prompts = [summarize([run]) for run in runs]
+    page_of = Report(plan, "m", 1.0, summarize(runs), prompts, ["", ""], "b.csv", reasons_of(runs))
 
     html = page.render(page_of)
 
-    assert Seen(html).text.count("upstream_timeout") == 2
+    assert Seen(html).text.count("upstream_timeout") == 3
+    assert "upstream_timeout: <b>late" in Seen(html).text
     assert "bad: 1 upstream_timeout of 1" in Seen(html).text
     assert html.count("<li>") == 1
 

@@ -78,7 +78,7 @@ async def test_models_are_compared_side_by_side(shell: Shell, llm: FakeLLM) -> N
     ):
         assert all(float(value.replace(",", "")) >= 0 for value in cells[measure])
         assert len(cells[measure]) == 2
-    assert f"{MODELS[0]}: 2 failed with upstream_refused" in out
+    assert f"{MODELS[0]}: 2 failed with upstream_refused: " in out
     assert str(shell.only(".csv").name) in out
     assert str(shell.only(".svg").name) in out
 
@@ -121,7 +121,7 @@ async def test_when_nothing_was_answered_the_exit_code_says_so(shell: Shell, llm
     code, out, _ = await shell.run(*compare("--runs", "1"))
 
     assert code == 1
-    assert "3 failed with upstream_error" in out
+    assert "3 failed with upstream_error: the upstream failed with 500" in out
 
 
 @pytest.mark.parametrize(

@@ -125,7 +125,7 @@ async def test_benchmarks_at_once_have_files_of_their_own(http: aiohttp.ClientSe
 async def test_failures_are_counted_by_code_and_stop_nothing(
     http: aiohttp.ClientSession, service: Service, llm: FakeLLM
 ) -> None:
-    llm.on("refused", replies.status(400))
+    llm.on("refused", replies.status(400, {"error": {"message": f"no such parameter, {SECRET}"}}))
     llm.on("broken", replies.stream(sse(chunk(""), done=False), "broken"))
 
     status, report = await bench(http, "good\nrefused\nbroken", runs=2)
@@ -133,10 +133,13 @@ async def test_failures_are_counted_by_code_and_stop_nothing(
     assert status == 200
     assert (report["overall"]["calls"], report["overall"]["failures"], report["overall"]["retries"]) == (6, 4, 2)
     assert report["overall"]["failure_codes"] == {"upstream_refused": 2, "upstream_unreachable": 2}
+    assert report["failure_reasons"].keys() == report["overall"]["failure_codes"].keys()
+    assert report["failure_reasons"]["upstream_refused"] == "no such parameter, [redacted]"
     good, refused, broken = report["prompts"]
     assert (good["failures"], refused["failures"], refused["latency"]) == (0, 2, None)
     assert (broken["retries"], broken["tokens_per_second"]) == (2, None)
     stored = rows(service, report)
+    assert {row["error_message"] for row in stored} == {"", *report["failure_reasons"].values()}
     assert {(row["prompt"], row["error_code"], row["tries"], row["latency_seconds"] != "") for row in stored} == {
         ("good", "", "1", True),
         ("refused", "upstream_refused", "1", False),

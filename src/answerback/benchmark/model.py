@@ -39,7 +39,7 @@ class Plan:
 class Run:
     """One prompt asked once. `prompt` counts from 0, `number` from 1. Times in seconds leave out the waits between
     tries; `tokens` are the answer's, None where the upstream counted none. `model` is the one that answered; `failure`
-    an error code."""
+    an error code, `reason` the beginning of its message."""
 
     prompt: int
     number: int
@@ -49,6 +49,7 @@ class Run:
     first_token_seconds: float
     tokens: int | None
     failure: str | None
+    reason: str = ""
 
     @property
     def tokens_per_second(self) -> float | None:
@@ -93,7 +94,7 @@ class Summary(BaseModel, frozen=True):
 class Report:
     """A finished benchmark. `model` is the one asked for, by name or by default. `prompts` and `answers` have an
     entry for each prompt of the plan; that of `answers` is the beginning of its first answer. `seconds` is how long it
-    all took, waits included."""
+    all took, waits included. `reasons` has an entry for each code of `overall.failure_codes`."""
 
     plan: Plan
     model: str
@@ -102,6 +103,7 @@ class Report:
     prompts: Sequence[Summary]
     answers: Sequence[str]
     results_file: str
+    reasons: Mapping[str, str]
 
 
 def spread(values: Iterable[float]) -> Spread | None:
@@ -135,6 +137,15 @@ def summarize(runs: Sequence[Run]) -> Summary:
         time_to_first_token=spread(run.first_token_seconds for run in answered),
         tokens_per_second=spread(rate for run in answered if (rate := run.tokens_per_second) is not None),
     )
+
+
+def reasons_of(runs: Iterable[Run]) -> Mapping[str, str]:
+    """By code, why the first run that failed with it did."""
+    reasons: dict[str, str] = {}
+    for run in runs:
+        if run.failure is not None:
+            reasons.setdefault(run.failure, run.reason)
+    return dict(sorted(reasons.items()))
 
 
 def read_prompts(data: bytes) -> list[str]:

@@ -104,7 +104,10 @@ def _failures(report: Report) -> Iterator[str]:
     failed = [each for each in zip(report.plan.prompts, report.prompts, strict=True) if each[1].failures]
     if not failed:
         return
-    yield f'<h2 class="bad">Failures: {_codes(report.overall)}.</h2>\n<ul>'
+    yield f'<h2 class="bad">Failures: {_codes(report.overall)}.</h2>'
+    for code, reason in report.reasons.items():
+        yield f'<p>{text(code)}: <span class="text">{text(reason)}</span></p>'
+    yield "<ul>"
     for prompt, summary in failed[:NAMED_FAILURES]:
         yield f'<li><span class="text">{_excerpt(prompt)}</span>: {_codes(summary)} of {summary.calls}</li>'
     if len(failed) > NAMED_FAILURES:

@@ -82,6 +82,10 @@ class ReportBody(BaseModel):
     max_tokens: int = Field(examples=[512])
     seconds: float = Field(examples=[1.9])
     overall: Summary
+    failure_reasons: Mapping[str, str] = Field(
+        description="By `error.code`, why the first call that failed with it did.",
+        examples=[{"upstream_timeout": "the upstream did not answer in time"}],
+    )
     prompts: list[PromptBody]
     results_file: str = Field(
         description="A CSV file with a row per run, under `BENCHMARKS_DIR` of the service.",
@@ -257,6 +261,7 @@ def _body(report: Report) -> ReportBody:
         max_tokens=plan.max_tokens,
         seconds=round(report.seconds, 4),
         overall=report.overall,
+        failure_reasons=report.reasons,
         prompts=[PromptBody(prompt=prompt, **dict(summary)) for prompt, summary in prompts],
         results_file=report.results_file,
     )

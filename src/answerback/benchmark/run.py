@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 
 from answerback.benchmark import sheet
-from answerback.benchmark.model import Plan, Report, Run, summarize
+from answerback.benchmark.model import Plan, Report, Run, reasons_of, summarize
 from answerback.benchmark.results import CsvFile, ResultsFolder
 from answerback.kernel.log import Log
 from answerback.llm.asking import Asker, Measured
@@ -20,6 +20,7 @@ COLUMNS = (
         "run",
         "status",
         "error_code",
+        "error_message",
         "finish_reason",
         "tries",
         "latency_seconds",
@@ -31,7 +32,7 @@ COLUMNS = (
 
 WRITE_ROWS = 50
 SHOWN_CHARACTERS = 300
-"""How much of an answer a report shows; the file has more."""
+"""How much of an answer, or of a failure's reason, a report shows; the file has more."""
 
 OnRun = Callable[[Run], None]
 
@@ -107,6 +108,7 @@ class Benchmark:
         said = [{"role": "user", "content": plan.prompts[prompt]}]
         named = {} if plan.model is None else {"model": plan.model}
         measured = await self._asker.measure(tenant_id, {"messages": said, "max_tokens": plan.max_tokens, **named})
+        failure = measured.failure
         run = Run(
             prompt=prompt,
             number=number,
@@ -115,7 +117,8 @@ class Benchmark:
             seconds=measured.seconds,
             first_token_seconds=measured.first_token_seconds,
             tokens=measured.usage.completion_tokens if measured.usage else None,
-            failure=measured.failure.code.value if measured.failure else None,
+            failure=failure.code.value if failure else None,
+            reason=failure.message[:SHOWN_CHARACTERS] if failure else "",
         )
         return run, measured
 
@@ -137,14 +140,16 @@ def _report(
     plan: Plan, model: str, runs: Sequence[Sequence[Run]], answers: Sequence[str], results_file: str, seconds: float
 ) -> Report:
     everyone = [run for each in runs for run in each]
-    return Report(plan, model, seconds, summarize(everyone), [summarize(each) for each in runs], answers, results_file)
+    prompts, reasons = [summarize(each) for each in runs], reasons_of(everyone)
+    return Report(plan, model, seconds, summarize(everyone), prompts, answers, results_file, reasons)
 
 
 def _row(plan: Plan, model: str, run: Run, measured: Measured) -> str:
-    failed = run.failure is not None
+    failed = measured.failure is not None
+    reason = measured.failure.message if measured.failure else None
     return sheet.line(
         (
-            *(model, run.model, run.prompt + 1, run.number, "failed" if failed else "ok", run.failure),
+            *(model, run.model, run.prompt + 1, run.number, "failed" if failed else "ok", run.failure, reason),
             *(measured.finish_reason, run.tries),
             *((None, None) if failed else (run.seconds, run.first_token_seconds)),
             *(run.tokens, run.tokens_per_second, plan.prompts[run.prompt], measured.text),

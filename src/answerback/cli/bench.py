@@ -142,7 +142,7 @@ def _show(screen: Console, reports: Sequence[Report], plot: Path, *, mock: bool)
     screen.print(_table(reports))
     for report in reports:
         for code, count in report.overall.failure_codes.items():
-            screen.print(Text(f"{report.model}: {count} failed with {code}", "red"))
+            screen.print(Text(f"{report.model}: {count} failed with {code}: {report.reasons[code]}", "red"))
     screen.print(Text(f"Times in {_units(reports)[0].name}, waits between tries left out.", "dim"))
     for what, path in (("Every run", reports[0].results_file), ("Plot", plot)):
         screen.print(Text(f"{what}: {path}"), soft_wrap=True)

@@ -156,11 +156,12 @@ function compared(reports) {
     }));
     return h("section.measure", {}, h("h3", {}, name), bars(rows));
   });
-  const failed = reports.map(({ title, overall }) =>
-    overall.failures
-      ? h("p.problem.small", {}, `${title}: ${number(overall.failures)} of ${counted(overall.calls, "call")} failed`)
-      : null,
-  );
+  const failed = reports.map(({ title, overall, failure_reasons = {} }) => {
+    if (!overall.failures) return null;
+    const why = Object.entries(failure_reasons).map(([code, reason]) => `; ${code}: ${reason}`).join("");
+    const some = `${title}: ${number(overall.failures)} of ${counted(overall.calls, "call")} failed`;
+    return h("p.problem.small", {}, some + why);
+  });
   return card("Result", h("div.card-body.stack", {}, h("div.measures", {}, charts), failed));
 }
 
