@@ -40,6 +40,35 @@ async def test_home_is_live(visitor: Visitor, running: Shop) -> None:
     await row.get_by_text("Delivered").wait_for()
 
 
+async def test_a_test_message_is_sent_from_home_and_its_tokens_are_counted(visitor: Visitor) -> None:
+    page = await visitor.open("/console")
+    await page.get_by_role("main").get_by_role("link", name="Send a test message").click()
+    await page.wait_for_url("**/console/playground?by=webhook")
+    await visitor.role("button", "Send", exact=True).click()
+    await visitor.sees("Signature verified")
+
+    await visitor.role("link", "Home").click()
+
+    tokens = page.locator(".figure", has_text="Tokens today")
+    await tokens.get_by_text(re.compile(r"[1-9]\d* read, [1-9]\d* written")).wait_for()
+    await visitor.sees("Nothing waits in the queue.")
+
+
+async def test_home_says_how_long_the_oldest_waits_in_the_queue(visitor: Visitor, running: Shop) -> None:
+    overview = await running.request("GET", "/v1/overview", key=visitor.key)
+    waiting = {**overview, "jobs": {**overview["jobs"], "queued": 1234}, "oldest_queued_seconds": 300}
+    visitor.expected.append("net::ERR_")
+    await visitor.page.add_init_script("delete globalThis.SharedWorker")
+    await visitor.page.route("**/v1/feed*", lambda route: route.abort())
+    await visitor.page.route("**/v1/overview*", lambda route: route.fulfill(json=waiting))
+
+    page = await visitor.open("/console")
+
+    figure = page.locator(".figure", has_text="Open jobs")
+    await figure.get_by_text("The oldest in the queue has waited 5 min").wait_for()
+    assert re.search(r"1,234 queued|1\.2K queued", await figure.inner_text())
+
+
 async def test_the_chart_follows_and_keeps_the_minute_that_is_read(visitor: Visitor, running: Shop) -> None:
     page = await visitor.open("/console")
     await page.get_by_role("img", name="Answers a minute in the last hour: 0 answers, 0 failed.").wait_for()

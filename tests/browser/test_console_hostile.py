@@ -71,6 +71,20 @@ async def test_markup_is_text_on_every_page(browser: Browser, running: Shop) -> 
             assert "owned" not in await page.title(), path
 
 
+async def test_a_script_within_a_page_does_not_run_and_would_fail_a_test(visitor: Visitor) -> None:
+    page = await visitor.open("/console")
+
+    for markup in (f"<script>{ACT}</script>", f'<img src=data:, onerror="{ACT}">'):
+        add = "markup => document.body.append(document.createRange().createContextualFragment(markup))"
+        async with page.expect_console_message(lambda message: message.type == "error"):
+            await page.evaluate(add, markup)
+
+    assert "owned" not in await page.title()
+    assert len(visitor.troubles) == 2
+    assert all("Content Security Policy" in each for each in visitor.troubles)
+    visitor.expected.append("Content Security Policy")
+
+
 async def test_a_megabyte_in_a_conversation_and_in_a_response_is_shown_bit_by_bit(
     visitor: Visitor, running: Shop
 ) -> None:

@@ -1,11 +1,12 @@
 """A job's timeline, and what can be done from it."""
 
 import asyncio
+import re
 from collections.abc import Sequence
 
 import pytest
 from browsing import Browser, Visitor
-from storefront import KEY, Shop, shop
+from storefront import KEY, MODEL, Shop, shop
 
 from answerback.testing import behaviours, replies
 
@@ -54,6 +55,8 @@ async def test_a_job_is_a_timeline_of_all_that_happened(owner: Visitor, day: Seq
     await owner.sees("For another try.")
     await owner.sees("HTTP 503")
     await owner.sees("The Aurora, at 48 decibels.")
+    facts = re.compile(rf"{MODEL} · [1-9]\d* tokens · finish reason stop")
+    await page.locator(".timeline").get_by_text(facts).wait_for()
     assert await owner.faults() == []
 
 
@@ -190,6 +193,22 @@ async def test_a_wait_names_its_cause(visitor: Visitor, running: Shop, put_off: 
     await visitor.open(f"/console/jobs/{job}")
 
     await visitor.sees(cause)
+
+
+async def test_a_wait_names_the_job_before_it(visitor: Visitor, running: Shop) -> None:
+    jobs = []
+    for _ in range(2):
+        jobs.append(await running.say("Is the kettle BPA-free?", key=visitor.key, session_id="in-turn"))
+        await running.receiver.wait_for(lambda came: any(jobs[-1].encode() in each.body for each in came), 20)
+    body = {**await running.job(jobs[1], visitor.key), "created_at": "2026-01-01T12:00:00.000Z"}
+    await visitor.page.route(f"**/v1/jobs/{jobs[1]}*", lambda route: route.fulfill(json=body))
+    page = await visitor.open(f"/console/jobs/{jobs[1]}")
+
+    wait = page.locator(".timeline > li", has_text="Waited")
+    await wait.get_by_text(f"Behind {jobs[0]} of its conversation.").wait_for()
+    await wait.get_by_role("link", name=jobs[0]).click()
+
+    await page.wait_for_url(f"**/console/jobs/{jobs[0]}")
 
 
 async def test_a_job_that_runs_again_shows_its_wait_and_its_row_no_error(visitor: Visitor, running: Shop) -> None:

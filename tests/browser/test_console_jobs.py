@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from browsing import Visitor
-from playwright.async_api import Route
+from playwright.async_api import Route, expect
 from storefront import Shop
 
 from answerback.testing import behaviours, replies
@@ -207,7 +208,8 @@ async def test_a_key_leads_to_the_jobs_that_it_sent(owner: Visitor, running: Sho
     other = await running.request("POST", "/v1/keys", further, running.operator)
     job, theirs = [await running.say("Do you ship to Norway?", key=each["key"]) for each in (made, other)]
     page = await owner.open("/console/keys")
-    await page.get_by_role("row", name="florist").get_by_text("ago").first.wait_for()
+    used = page.get_by_role("row", name="florist").locator("[data-name='Last used'] time")
+    await expect(used).to_have_count(2)
 
     await owner.role("link", "Jobs of florist", exact=True).click()
 
@@ -274,6 +276,20 @@ async def test_a_link_may_name_the_times_between_which_jobs_were_accepted(visito
     await visitor.sees("No job matches")
     await page.get_by_label("Accepted before").select_option("Any time")
     await visitor.sees("in-time")
+
+
+async def test_an_age_is_counted_from_now_and_stands_in_the_address(visitor: Visitor, running: Shop) -> None:
+    job = await running.say("Do you ship to Norway?", key=visitor.key)
+    page = await visitor.open("/console/jobs")
+    await page.get_by_text("More filters").click()
+
+    async with page.expect_request("**/v1/jobs?*since=*") as asked:
+        await page.get_by_label("Accepted", exact=True).select_option("Last hour")
+
+    await page.wait_for_url("**/console/jobs?since=1")
+    (since,) = parse_qs(urlsplit((await asked.value).url).query)["since"]
+    assert timedelta(minutes=50) < datetime.now(UTC) - datetime.fromisoformat(since) < timedelta(minutes=70)
+    await page.locator(f"tr[data-key='{job}']").wait_for()
 
 
 async def test_a_filter_of_a_link_is_shown_as_it_is_whatever_it_is(visitor: Visitor, running: Shop) -> None:

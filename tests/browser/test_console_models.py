@@ -24,6 +24,9 @@ async def test_the_providers_and_how_they_are(owner: Visitor, running: Shop) -> 
     table = page.get_by_role("table", name="Providers")
     await table.get_by_text("127.0.0.1").first.wait_for()
     await table.get_by_text("Reachable").first.wait_for()
+    figures = {"Calls": r"[1-9]\d*", "Failed": r"[1-9]\d* \(\d+ %\)", "Median latency": r"\d+(\.\d+)? m?s"}
+    for name, form in figures.items():
+        await expect(table.locator(f"[data-name='{name}']").first).to_have_text(re.compile(f"^{form}$"))
     assert await owner.faults() == []
 
 

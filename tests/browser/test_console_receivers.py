@@ -1,6 +1,7 @@
 """Receivers: how they answer, resending all that match, endpoints and secrets."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 
 from browsing import Browser, Visitor
 from playwright.async_api import Route, expect
@@ -85,6 +86,12 @@ async def test_what_would_be_resent_is_counted_before(visitor: Visitor, running:
     await visitor.sees("1 callback will be sent again.")
     await visitor.sees("erased with their conversation cannot be sent again")
     resend = page.get_by_role("dialog").get_by_role("button", name="Resend them")
+    await expect(resend).to_be_enabled()
+
+    async with page.expect_request(lambda asked: "since" in (asked.post_data or "")) as counted:
+        await page.get_by_label("Owed since").select_option("The last hour")
+    since = datetime.fromisoformat((await counted.value).post_data_json["since"])
+    assert timedelta(minutes=50) < datetime.now(UTC) - since < timedelta(minutes=70)
     await expect(resend).to_be_enabled()
 
     await page.get_by_label("URL begins with").fill("https://elsewhere.example/")

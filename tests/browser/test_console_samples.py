@@ -41,6 +41,7 @@ async def printed(language: str, program: str) -> str:
 @pytest.mark.parametrize("language", RUN)
 async def test_a_message_of_the_relay_runs_as_it_is_copied(visitor: Visitor, running: Shop, language: str) -> None:
     page = await visitor.open("/console/playground?by=webhook")
+    await page.locator("#models option[value='openai/gpt-5-mini']").wait_for(state="attached")
     await page.get_by_label("Model", exact=True).fill("openai/gpt-5-mini")
     await page.get_by_label("More parameters").fill('{"seed": 7, "stop": [], "user": null}')
     await page.get_by_label("Message", exact=True).fill(AWKWARD + language)

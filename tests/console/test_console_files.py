@@ -131,3 +131,15 @@ async def test_a_page_loads_at_once_all_that_it_begins_with(api: Api, address: s
     expected = needed(*modules) - {folder / "app.js"}
     assert sorted(preloaded) == sorted(each.relative_to(folder).as_posix() for each in expected)
     assert f'src="{below}app.js"' in page
+
+
+SINKS = re.compile(
+    r"innerHTML|outerHTML|insertAdjacentHTML|createContextualFragment|DOMParser|document\.write|srcdoc|eval\("
+)
+"""What makes markup or a program of a text."""
+
+
+async def test_nothing_makes_markup_of_a_text() -> None:
+    sources = {path.name: path.read_text(encoding="utf-8") for path in STATIC.rglob("*.js")}
+
+    assert [name for name, source in sources.items() if SINKS.search(source)] == []
