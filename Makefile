@@ -51,7 +51,7 @@ shots: $(DEV) ## Write pictures of the console into docs/images (needs Chromium)
 	@PYTHONPATH=tests/helpers $(BIN)/python tests/browser/shots.py
 
 docs-site: $(DOCS) ## Build the documentation as a web site, in site/; a broken link is an error
-	@sed 's|](docs/|](|g' README.md > docs/index.md
+	@sed 's!\(](\|src="\)docs/!\1!g' README.md > docs/index.md
 	@$(BIN)/zensical build --clean --strict
 
 lock: $(DEV) ## Resolve the dependencies anew into requirements*.lock

@@ -41,3 +41,10 @@ def test_links_lead_to_pages(page: Path) -> None:
 
     missing = [link for link in links if "://" not in link and not (page.parent / link).exists()]
     assert missing == []
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", DOCS / "guides" / "console.md"], ids=lambda page: page.name)
+def test_every_picture_of_the_console_is_shown(page: Path) -> None:
+    shown = re.findall(r"images/(console-\w+\.png)", page.read_text(encoding="utf-8"))
+
+    assert sorted(shown) == sorted(each.name for each in (DOCS / "images").glob("console-*.png"))
