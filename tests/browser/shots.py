@@ -89,7 +89,9 @@ async def play(visitor: Visitor) -> None:
     page = await visitor.open("/console/playground?by=webhook")
     await page.get_by_label("Message", exact=True).fill("Do you ship to Norway?")
     await page.get_by_label("Message", exact=True).press("Enter")
-    await page.get_by_text("Headers and body").first.click()
+    talk = page.get_by_role("region", name="Messages")
+    await talk.get_by_text("Headers and body").click()
+    await talk.get_by_text("Delivered").wait_for()
     await shoot(visitor, "playground")
 
 

@@ -1,6 +1,7 @@
 """Receivers: how they answer, resending all that match, endpoints and secrets."""
 
 import asyncio
+import re
 from datetime import UTC, datetime, timedelta
 
 from browsing import Browser, Visitor
@@ -111,6 +112,8 @@ async def test_resending_begins_with_what_waits_where_nothing_is_dead(visitor: V
     page = await visitor.open("/console/receivers")
     row = page.get_by_role("table", name="Receivers").get_by_role("row").nth(1)
     await row.get_by_text("2", exact=True).wait_for()
+    await row.locator("[data-name='Last attempt'] time").get_by_text(re.compile("ago|now")).wait_for()
+    await row.locator("[data-name='Next attempt'] time").get_by_text("in ").wait_for()
 
     await visitor.role("button", "Resend all that failed").click()
 

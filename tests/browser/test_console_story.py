@@ -11,10 +11,11 @@ async def test_a_message_of_the_playground_comes_back_to_its_inbox(visitor: Visi
     await page.get_by_label("Message", exact=True).fill("Do you ship to Norway?")
     await page.get_by_label("Message", exact=True).press("Enter")
 
-    await visitor.sees("Yes, in three to five days.")
-    await visitor.sees("Signature verified")
-    await page.get_by_text("Headers and body").first.click()
-    shown = await page.locator(".bubble.assistant pre").first.inner_text()
+    came = page.get_by_role("region", name="Messages").locator(".bubble.assistant")
+    await came.get_by_text("Yes, in three to five days.").first.wait_for()
+    await came.get_by_text("Signature verified").wait_for()
+    await came.get_by_text("Headers and body").click()
+    shown = await came.locator("pre").inner_text()
     assert "webhook-signature: v1," in shown
     assert '"status": "completed"' in shown
     assert await visitor.faults() == []
