@@ -71,6 +71,26 @@ async def test_markup_is_text_on_every_page(browser: Browser, running: Shop) -> 
             assert "owned" not in await page.title(), path
 
 
+async def test_markup_in_a_chat_and_in_the_names_of_models_is_text(visitor: Visitor, running: Shop) -> None:
+    running.llm.on(f"sing {SCRIPT}", replies.say(SCRIPT))
+    page = await visitor.open("/console/playground")
+    await page.get_by_label("Message", exact=True).fill(f"sing {SCRIPT}")
+    await page.keyboard.press("Enter")
+    await page.locator(".bubble.assistant").get_by_text(SCRIPT, exact=True).wait_for()
+    await visitor.role("button", "Copy the answer").wait_for()
+    assert await page.locator("main script, main img, main a[href^='javascript']").count() == 0
+
+    names = {"name": SCRIPT, "models": [SCRIPT], "last_error": SCRIPT, "reachable": False, "error": SCRIPT}
+    providers = await running.request("GET", "/v1/providers", key=visitor.key)
+    hostile = {"items": [{**providers["items"][0], **names}], "routes": []}
+    await page.route("**/v1/providers", lambda route: route.fulfill(json=hostile))
+    await page.route("**/v1/models", lambda route: route.fulfill(json={"data": [{"id": SCRIPT}]}))
+    await visitor.open("/console/models")
+    await page.get_by_role("table", name="Providers").get_by_text(SCRIPT, exact=True).first.wait_for()
+    assert await page.locator("main script, main img, main a[href^='javascript']").count() == 0
+    assert "owned" not in await page.title()
+
+
 async def test_a_script_within_a_page_does_not_run_and_would_fail_a_test(visitor: Visitor) -> None:
     page = await visitor.open("/console")
 
