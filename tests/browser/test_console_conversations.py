@@ -23,6 +23,8 @@ async def test_a_conversation_is_shown_with_what_waits_in_it(owner: Visitor, day
     assert "Compare all kettles in a table." in texts[0]
     assert "And without a table?" in texts[1]
     assert "waiting for the answer to no. 1" in texts[1]
+    muted = await page.locator("main .muted").first.evaluate("each => getComputedStyle(each).color")
+    await expect(waiting.first.locator(".bubble-body")).to_have_css("color", muted)
     assert await owner.faults() == []
 
 
