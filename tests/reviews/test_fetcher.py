@@ -220,6 +220,20 @@ async def test_a_server_under_many_names_and_ports_is_asked_as_often_as_under_on
         assert (len(receiver.callbacks) + len(other.callbacks), len(waits)) == (5, 5)
 
 
+async def test_what_a_server_sends_counts(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Given a pace that 800 bytes use up
+    monkeypatch.setattr(address_pace, "BURST_SECONDS", 5.5)
+    monkeypatch.setattr(address_pace, "BYTES_PER_SECOND", 200)
+    receiver.on("/f", file(b"x" * 800))
+    async with fetching(pace=AddressPace(lambda: 0.0)) as fetcher:
+        await fetcher.fetch(receiver.url("/f"), "t1")
+        with pytest.raises(FileError) as waits:
+            await fetcher.fetch(receiver.url("/f"), "t1")
+
+    assert waits.value.wait
+    assert len(receiver.callbacks) == 1
+
+
 async def test_each_redirect_counts(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(address_pace, "BURST_SECONDS", 4.5)
     receiver.on("/0", behaviours.redirect("/1"))
