@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import os
 import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -13,7 +14,7 @@ import pytest
 import pytest_asyncio
 from yarl import URL
 
-from answerback.http import chunk_rate
+from answerback.http import chunk_rate, descriptors
 from answerback.http.client import client as module
 from answerback.http.client import names
 from answerback.http.client.client import HttpClient, RequestHead
@@ -171,6 +172,20 @@ async def test_a_connection_serves_one_exchange_at_a_time_and_many_in_turn(clien
 async def test_a_connection_that_sends_more_than_a_response_is_not_used_again(client: HttpClient) -> None:
     connections: Counter[int] = Counter()
     async with serving(echo(connections, HELLO + b"!")) as url:
+        for _ in range(2):
+            assert await whole(await post(client, url)) == b"hello"
+    assert connections == {0: 1, 1: 1}
+
+
+async def test_a_connection_in_the_upper_half_of_the_descriptors_waits_for_no_next_request(
+    client: HttpClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connections: Counter[int] = Counter()
+    async with serving(echo(connections, HELLO)) as url:
+        # Given so few descriptors that every further one is in their upper half
+        lowest = os.dup(0)
+        os.close(lowest)
+        monkeypatch.setattr(descriptors.resource, "getrlimit", lambda _: (2 * lowest, 2 * lowest))
         for _ in range(2):
             assert await whole(await post(client, url)) == b"hello"
     assert connections == {0: 1, 1: 1}
