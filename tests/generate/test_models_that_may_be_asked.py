@@ -89,19 +89,25 @@ async def test_a_provider_that_hangs_holds_up_the_list_no_longer_than_connecting
     assert hanging.lists == 1, "once for as long as the list is kept"
 
 
+FORM = b'--x\r\ncontent-disposition: form-data; name="prompt_file"; filename="p"\r\n\r\nhi\r\n--x--\r\n'
+
+
 async def test_with_openais_key_alone_it_works_out_of_the_box(
-    path: Path, llm: FakeLLM, monkeypatch: pytest.MonkeyPatch
+    path: Path, llm: FakeLLM, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Given models that refuse `max_tokens`."""
     here = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", llm.port))]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: here)
     settings = {"openai_api_key": "sk-openai", "openai_base_url": f"http://api.openai.com:{llm.port}/v1"}
-    async with whole_api(path, mock_mode=False, **settings) as api:
+    async with whole_api(path, mock_mode=False, benchmarks_dir=tmp_path, **settings) as api:
         reply = await generate(api)
         asked = await api("POST", "/api/ask", body={"question": "hi"})
+        measured = await api("POST", "/benchmark", body=FORM, content_type="multipart/form-data; boundary=x")
 
     assert (reply.status, asked.status) == (200, 200)
-    generated, plain = (call.body for call in llm.calls)
+    assert measured.json["overall"]["failures"] == 0
+    generated, plain, *benchmarked = (call.body for call in llm.calls)
+    assert [(body["max_completion_tokens"], "max_tokens" in body) for body in benchmarked] == [(512, False)] * 5
     assert generated == {
         "messages": [{"role": "user", "content": "hi"}],
         "max_completion_tokens": 512,
