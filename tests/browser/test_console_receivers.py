@@ -325,6 +325,7 @@ async def test_nothing_is_resent_of_a_list_that_is_still_read(visitor: Visitor, 
 
 
 async def test_an_operator_of_too_many_tenants_sees_the_own_receivers(owner: Visitor, running: Shop) -> None:
+    await running.new_key("Another shop")
     owner.expected.append("422")
     refusal = {"detail": "tenant: must be the id of one", "error": {"code": "validation_error", "message": "tenant"}}
     await owner.page.route(lambda url: url.endswith("tenant=*"), lambda route: route.fulfill(status=422, json=refusal))

@@ -33,15 +33,14 @@ async def test_a_request_has_one_host_and_one_of_http_1_0_needs_none(version: by
         assert b"one Host header" in answer
 
 
-@pytest.mark.parametrize("name", ["Authorization", "Idempotency-Key"])
 @pytest.mark.parametrize(("values", "status"), [(("a",), 200), (("a", "a"), 200), (("a", "b"), 400)])
-async def test_what_names_a_caller_or_a_request_has_one_value(name: str, values: tuple[str, ...], status: int) -> None:
-    fields = b"".join(f"{name}: {value}\r\n".encode() for value in values)
+async def test_a_request_has_one_caller(values: tuple[str, ...], status: int) -> None:
+    fields = b"".join(f"Authorization: {value}\r\n".encode() for value in values)
     async with serving(Headers(), http=Patient) as port:
         answer = await exchange(port, b"POST / HTTP/1.1\r\n%b%b%b\r\n" % (HOST, fields, CLOSE))
 
     assert answer.startswith(b"HTTP/1.1 %d" % status)
-    assert (b"send one header of each" in answer) == (status == 400)
+    assert (b"one Authorization header" in answer) == (status == 400)
 
 
 @pytest.mark.parametrize(
