@@ -90,6 +90,22 @@ async def test_a_callback_that_is_due_while_its_receiver_rests_says_so(visitor: 
     await page.wait_for_url("**/console/receivers")
 
 
+async def test_a_callback_that_was_not_sent_yet_leads_to_its_receiver(visitor: Visitor, running: Shop) -> None:
+    running.receiver.on("/gone", behaviours.gone())
+    job = await running.say("Is the kettle BPA-free?", key=visitor.key, path="/gone")
+    page = await visitor.open(f"/console/jobs/{job}")
+    await visitor.sees("Attempt 1: HTTP 410")
+    body = await running.job(job, visitor.key)
+    (owed,) = body["deliveries"]
+    owed |= {"status": "pending", "next_attempt_at": "2126-01-01T12:00:00.000Z", "attempts": []}
+    await page.route(f"**/v1/jobs/{job}*", lambda route: route.fulfill(json=body))
+
+    await page.reload()
+
+    await visitor.sees("Next attempt in")
+    await page.locator(".countdown").get_by_role("link", name="Its receiver").wait_for()
+
+
 async def test_an_event_to_an_endpoint_is_named_as_one(visitor: Visitor, running: Shop) -> None:
     endpoint = {"name": "log", "url": running.receiver.url("/log"), "event_types": ["message.completed"]}
     await running.request("POST", "/v1/webhook_endpoints", endpoint, visitor.key)

@@ -137,6 +137,7 @@ async def test_a_refusal_is_shown_and_the_chat_goes_on(visitor: Visitor, running
     await message.press("Enter")
 
     await visitor.sees("this is not to be asked")
+    await page.locator(".bubble.assistant .bubble-body").wait_for(state="hidden")
     await message.fill("Do you ship to Norway?")
     await message.press("Enter")
     await visitor.sees("three to five days")

@@ -205,8 +205,8 @@ function called(one, free) {
   return h("li", { class: toneOfAttempt(one.status) }, head, one.error ? line(h("bdi", {}, one.error)) : null, snippet);
 }
 
-/** A callback that got no response waits for the next try at its receiver, perhaps with another one. */
-const isTroubled = ({ attempts }) => attempts.length > 0 && attempts.at(-1).http_status === null;
+/** What got no response, or was not sent at all while its receiver is down, waits for the next try there. */
+const isTroubled = ({ attempts }) => (attempts.at(-1)?.http_status ?? null) === null;
 
 const trouble = (tenant) => [" · ", h("a", { href: `/console/receivers${written({ tenant })}` }, "Its receiver")];
 
