@@ -233,6 +233,9 @@ LIVENESS = [
     b"event: ping\ndata: {}\n\n",
     b'event: ping\ndata: {"type": "ping"}\n\n',
     b"event: heartbeat\ndata: now\n\n",
+    b"event: close\ndata: bye\n\n",
+    b"event: open\ndata: connected\n\n",
+    b"event: metadata\ndata: [1, 2]\n\n",
     b'data: {"type": "ping"}\n\n',
     b'data: {"object": "heartbeat"}\n\n',
     b"data: ping\n\n",
@@ -281,6 +284,23 @@ async def test_an_error_within_a_stream_is_one_though_an_end_follows(said: dict[
     for read in (streamed, joined):
         with pytest.raises(ProviderError):
             await read(sse(*HELLO, said, *WHOLE[-1:], DONE))
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        b"event: close\ndata: {bye\n\n",
+        b"event: exception\ndata: boom\n\n",
+        b"event: delta\ndata: lo\n\n",
+        b"event: message\ndata: lo\n\n",
+        b"data: bye\n\n",
+    ],
+    ids=str,
+)
+async def test_an_event_that_may_be_a_piece_or_a_failure_breaks_a_stream(event: bytes) -> None:
+    for read in (streamed, joined):
+        with pytest.raises(ProviderError):
+            await read(sse(*WHOLE) + event + sse(DONE))
 
 
 @pytest.mark.parametrize("sign", LIVENESS, ids=str)

@@ -20,6 +20,11 @@ DONE = b"[DONE]"
 END_NAMES = frozenset({b"done", b"end"})
 END_WORDS = frozenset({b"done", b"end", b"finished"})
 _SIGNS = re.compile(rb"\\[nr]|[^a-z]")
+_SAYS_MUCH = re.compile(
+    rb"err|fail|exception|abort|fatal|cancel|time.?out|chunk|delta|completion|^data$|token|text|content|message|answer|output",
+    re.IGNORECASE,
+)
+"""Names of events that speak of a failure, or may hold a piece of the answer."""
 
 
 class Sign(Enum):
@@ -48,7 +53,9 @@ def read_event(event: Event) -> dict[str, Json] | Sign:
         return Sign.DONE
     if data.strip() in NOTHING:
         return Sign.LIVENESS
-    return document if isinstance(document, dict) else Sign.NOISE
+    if isinstance(document, dict):
+        return document
+    return Sign.LIVENESS if _is_aside(event, document) else Sign.NOISE
 
 
 def apart(events: list[Event]) -> list[Event]:
@@ -93,6 +100,14 @@ def _sign(data: bytes) -> Sign | None:
         return Sign.LIVENESS
     # `[DONE]`, and what others make of it: `DONE`, `<done>`, `[END]`.
     return Sign.DONE if _SIGNS.sub(b"", word) in END_WORDS else None
+
+
+def _is_aside(event: Event, document: Json) -> bool:
+    """Whether the event is of a type of its own (`event: close`), and its data is no broken document: by the standard
+    of such streams those who read messages do not see it."""
+    if not event.name or _SAYS_MUCH.search(event.name) is not None:
+        return False
+    return document is not None or not event.data.lstrip().startswith((b"{", b"["))
 
 
 def _lives(name: bytes, document: Json) -> bool:
