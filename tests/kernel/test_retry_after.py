@@ -152,6 +152,9 @@ def test_a_sentence_may_say_how_long(text: str, seconds: float | None) -> None:
     [
         ("retryDelay", "34.07s", 34.07),
         ("retryDelay", {"seconds": 34}, 34.0),
+        ("retryDelay", {"seconds": "34", "nanos": 500_000_000}, 34.5),
+        ("retryDelay", {"nanos": 250_000_000}, 0.25),
+        ("retryDelay", {"seconds": {"seconds": 34}}, None),
         ("retry_after", 0.3, 0.3),
         ("Retry-After", "12", 12.0),
         ("retry_after_ms", 250, 0.25),

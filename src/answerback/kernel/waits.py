@@ -129,8 +129,7 @@ def wait_in_field(name: str, value: Json) -> float | None:
     if name not in FIELDS or isinstance(value, bool):
         return None
     if isinstance(value, Mapping):
-        # Google's Duration in its long form.
-        value = value.get("seconds")
+        value = _long_duration(value)
     try:
         seconds = (
             float(value) if isinstance(value, int | float) else duration(value) if isinstance(value, str) else None
@@ -138,6 +137,15 @@ def wait_in_field(name: str, value: Json) -> float | None:
     except OverflowError:
         return None
     return None if seconds is None else sane(seconds / 1000 if name.endswith("ms") else seconds)
+
+
+def _long_duration(value: Mapping[str, Json]) -> Json:
+    """The seconds of Google's Duration in its long form; its numbers of 64 bits are texts in JSON."""
+    seconds, nanos = value.get("seconds"), value.get("nanos")
+    if isinstance(nanos, bool) or not isinstance(nanos, int) or not 0 < nanos < 1_000_000_000:
+        return None if isinstance(seconds, Mapping) else seconds
+    whole = duration(str(seconds or 0)[:20])
+    return None if whole is None else whole + nanos / 1e9
 
 
 def moment_in_field(name: str, value: Json) -> str | None:
