@@ -239,6 +239,18 @@ class TestHandingOver:
         assert ("LLM_API_KEY" in verdict["result"]["error"]) == (status in (401, 402))
         assert ("it said: your key [redacted] is bad" in verdict["result"]["error"]) == (status in (400, 404))
 
+    @pytest.mark.parametrize("status", [302, 404, 405])
+    async def test_a_wrong_address_of_an_llm_is_not_said_in_its_name(
+        self, desk: Desk, push: PushLLM, status: int
+    ) -> None:
+        push.then(behaviours.status(status, "<html>nothing here</html>"))
+
+        error = (await desk.verdict(await desk.hand_in()))["result"]["error"]
+
+        assert f"refused the review with {status}; check LLM_API_URL" in error
+        assert "it said" not in error
+        assert "/v1" not in error  # which `LLM_API_URL` does not end in
+
     async def test_an_answer_that_overtakes_the_202(self, desk: Desk, push: PushLLM) -> None:
         received: list[Any] = []
 

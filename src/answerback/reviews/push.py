@@ -84,9 +84,14 @@ class PushProvider:
         await self._transport.close()
 
 
+_PATH_SHOWN = 502
+"""The status that a refusal is shown with where the path is wrong, not the request."""
+
+
 def _refused(error: ProviderError, status: int, remedy: str) -> ProviderError:
-    """Says why in that LLM's own words only where it refuses the review, not the account."""
-    why = error.failure.message if error.failure.code is ErrorCode.UPSTREAM_REFUSED else ""
+    """Says why in that LLM's own words only where it refuses the review, not the account or the path."""
+    said = error.failure.code is ErrorCode.UPSTREAM_REFUSED and error.shown_status != _PATH_SHOWN
+    why = error.failure.message if said else ""
     words = f"the LLM refused the review with {status}; {remedy}{f'; it said: {why}' if why else ''}"
     refused = ProviderError(error.failure.code, words, retryable=False, http_status=status, reason=error.reason)
     refused.base_url, refused.hidden_code = error.base_url, error.hidden_code
