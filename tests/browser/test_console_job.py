@@ -9,6 +9,7 @@ from browsing import Browser, Visitor
 from storefront import KEY, MODEL, Shop, shop
 
 from answerback.testing import behaviours, replies
+from eventually import eventually
 
 
 async def test_a_job_that_waits_names_the_one_before_it(owner: Visitor, day: Sequence[str]) -> None:
@@ -104,6 +105,25 @@ async def test_a_callback_that_was_not_sent_yet_leads_to_its_receiver(visitor: V
 
     await visitor.sees("Next attempt in")
     await page.locator(".countdown").get_by_role("link", name="Its receiver").wait_for()
+
+
+async def test_a_callback_that_waits_for_a_receiver_that_is_down_says_so(visitor: Visitor, running: Shop) -> None:
+    running.receiver.on("/down", behaviours.hang_up())
+
+    async def say() -> str:
+        return await running.say("Is the kettle BPA-free?", key=visitor.key, path="/down", stateless=True)
+
+    async def is_tried(job: str) -> bool:
+        return bool((await running.job(job, visitor.key))["delivery"]["attempts"])
+
+    for job in [await say() for _ in range(5)]:
+        await eventually(lambda job=job: is_tried(job), "its callback failed")
+
+    await visitor.open(f"/console/jobs/{await say()}")
+
+    await visitor.sees("Not sent yet: its receiver could not be reached before.")
+    await visitor.sees("Next attempt in")
+    assert await visitor.faults() == []
 
 
 async def test_an_event_to_an_endpoint_is_named_as_one(visitor: Visitor, running: Shop) -> None:

@@ -93,6 +93,27 @@ async def test_parameters_that_are_no_json_are_not_sent(visitor: Visitor, runnin
     assert next(call for call in running.llm.calls if call.user == "Is it exact?").body["seed"] == 7
 
 
+@pytest.mark.parametrize(
+    ("by", "name"), [("", "messages"), ("", "model"), ("", "stream"), ("webhook", "messages"), ("webhook", "stream")]
+)
+async def test_parameters_that_the_page_sets_itself_are_refused_at_the_field(
+    visitor: Visitor, running: Shop, by: str, name: str
+) -> None:
+    page = await visitor.open(f"/console/playground?by={by}")
+    more = page.get_by_label("More parameters")
+    await more.fill(json.dumps({"seed": 7, name: False}))
+    message = page.get_by_label("Message", exact=True)
+    await message.fill("Which one counts?")
+
+    await message.press("Enter")
+
+    assert await message.input_value() == "Which one counts?"
+    said = await more.evaluate("field => field === document.activeElement && field.validationMessage")
+    assert said == f'Leave out "{name}": this page sets it.'
+    assert f'"{name}": false' not in await page.locator(".code pre").first.inner_text()
+    assert not [call for call in running.llm.calls if call.user == "Which one counts?"]
+
+
 async def test_the_code_of_a_webhook_names_the_inbox_before_anything_is_sent(visitor: Visitor, running: Shop) -> None:
     url = (await running.request("POST", "/v1/inbox", key=visitor.key))["url"]
 

@@ -121,6 +121,48 @@ async def test_resending_begins_with_what_waits_where_nothing_is_dead(visitor: V
     assert await page.get_by_label("State").input_value() == "pending"
 
 
+async def test_those_that_follow_what_is_resent_are_counted_beside_it(visitor: Visitor, running: Shop) -> None:
+    running.receiver.on("/closed", behaviours.status(503))
+    for session in ("ada", "ada", "bo", "bo", "bo"):
+        await running.say("Is the kettle BPA-free?", key=visitor.key, path="/closed", session_id=session)
+    page = await visitor.open("/console/receivers")
+    await page.get_by_role("table", name="Receivers").get_by_text("5", exact=True).wait_for()
+
+    await visitor.role("button", "Resend all that failed").click()
+
+    await visitor.sees("2 callbacks will be sent again.")
+    await visitor.sees("3 more follow in the order of their conversations.")
+    assert await visitor.faults() == []
+    # How many follow those of one path is not known.
+    following = page.get_by_text("more follow")
+    await page.get_by_label("URL begins with").fill(running.receiver.url("/closed"))
+    await following.wait_for(state="detached")
+    await visitor.sees("2 callbacks will be sent again.")
+    await page.get_by_label("URL begins with").fill(running.receiver.url("/"))
+    await following.wait_for()
+    await page.get_by_label("State").select_option("dead")
+    await visitor.sees("No callback matches.")
+    await following.wait_for(state="detached")
+
+
+async def test_of_many_that_follow_what_is_resent_the_least_number_is_named(visitor: Visitor, running: Shop) -> None:
+    running.receiver.on("/closed", behaviours.status(503))
+    await running.say("Is the kettle BPA-free?", key=visitor.key, path="/closed")
+
+    async def as_of_thousands(route: Route) -> None:
+        reply = await route.fetch()
+        items = [{**each, "held": 1000} for each in (await reply.json())["items"]]
+        await route.fulfill(response=reply, json={"items": items})
+
+    await visitor.page.route("**/v1/receivers", as_of_thousands)
+    await visitor.open("/console/receivers")
+    await visitor.sees("1,001+")
+
+    await visitor.role("button", "Resend all that failed").click()
+
+    await visitor.sees("At least 1,000 more follow in the order of their conversations.")
+
+
 async def test_an_endpoint_is_made_tested_rotated_and_deleted(visitor: Visitor, running: Shop) -> None:
     url = running.receiver.url("/events")
     page = await visitor.open("/console/receivers")

@@ -11,6 +11,9 @@ import { changed } from "../router.js";
 
 export const title = "Playground";
 
+/** Parameters that a request has anyway: another value of theirs would be lost, or is refused. */
+const OWN = { "": ["messages", "model", "stream", "stream_options", "system"], webhook: ["messages", "model", "stream", "n"] };
+
 const MODES = [
   ["", "Chat", "The answer streams to this page; nothing is stored."],
   [
@@ -56,7 +59,7 @@ function settingsOf(mode, view) {
   const system = area({ placeholder: "You are a helpful assistant.", rows: 2 });
   const temperature = input({ type: "number", min: 0, max: 2, step: "any", placeholder: "Default" });
   const longest = input({ type: "number", min: 1, step: 1, placeholder: "Default" });
-  const more = jsonArea();
+  const more = jsonArea(OWN[mode]);
   const url = input({ type: "url", placeholder: "The inbox of this page" });
   const fields = [
     field("Model", model),
@@ -85,8 +88,8 @@ function settingsOf(mode, view) {
   return { element: h("div.form", {}, fields), check, read: all };
 }
 
-/** A field for a JSON object; the browser marks what is none. `read` gives no field of that. */
-function jsonArea() {
+/** A field for a JSON object without the fields `own`; the browser marks what is none. `read` gives no field of that. */
+function jsonArea(own) {
   const element = area({ rows: 2, placeholder: "{}" });
   const parsed = () => {
     try {
@@ -96,8 +99,14 @@ function jsonArea() {
     }
   };
   const isObject = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
-  const read = () => (isObject(parsed()) ? parsed() : {});
-  element.addEventListener("input", () => element.setCustomValidity(isObject(parsed()) ? "" : "This is no JSON object."));
+  const problem = () => {
+    const value = parsed();
+    if (!isObject(value)) return "This is no JSON object.";
+    const name = own.find((each) => Object.hasOwn(value, each));
+    return name ? `Leave out "${name}": this page sets it.` : "";
+  };
+  const read = () => (problem() ? {} : parsed());
+  element.addEventListener("input", () => element.setCustomValidity(problem()));
   return { element, read };
 }
 

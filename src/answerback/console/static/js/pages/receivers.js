@@ -7,7 +7,7 @@ import { endpoints } from "../parts/endpoints.js";
 import { attempt, card, empty, head, toast } from "../parts/notice.js";
 import { resend } from "../parts/resend.js";
 import { secret } from "../parts/secret.js";
-import { health, problemAt } from "../parts/standing.js";
+import { health, NEWEST, problemAt } from "../parts/standing.js";
 import { ALL, ofTenant, othersToo, tenantNames, tenantOrAll, whose } from "../parts/tenants.js";
 import { inline } from "../parts/text.js";
 import { changed, goInstead } from "../router.js";
@@ -18,8 +18,6 @@ export const title = "Receivers";
 const COLUMNS = ["Receiver", "Health", "Waiting", "Dead", "Last attempt", "Next attempt", ""];
 /** How many failing paths of a receiver are named. */
 const SHOWN_PATHS = 3;
-/** So many of those that are held, and of those that are dead, the service looks at: the newest. */
-const NEWEST = 1000;
 
 export async function page(view) {
   const parts = { body: h("tbody"), place: h("div"), progress: h("div"), more: h("div.stack") };

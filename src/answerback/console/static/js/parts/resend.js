@@ -7,6 +7,7 @@ import { counted, number, serverOf } from "../format.js";
 import { ask, submitter } from "./dialog.js";
 import { field, input, select } from "./fields.js";
 import { toast } from "./notice.js";
+import { NEWEST } from "./standing.js";
 
 const AGES = [
   ["", "Any time"],
@@ -33,7 +34,7 @@ export async function resend(view, server, place, owners) {
   const state = select(STATES, at.waiting && !at.dead ? "pending" : "dead", { name: "status" });
   const url = input({ name: "url", value: server, placeholder: "Any URL" });
   const age = select(AGES, "", { name: "age" });
-  const count = h("p.strong", { role: "status" }, "…");
+  const count = h("div", { role: "status" }, h("p.strong", {}, "…"));
   const erased = h("p.muted.small", {}, "Callbacks that were erased with their conversation cannot be sent again.");
   const each = owners.map(({ name }, i) => [String(i), name]);
   const owner = select([["", `All ${owners.length} that are owed callbacks`], ...each], "", { name: "owner" });
@@ -44,7 +45,7 @@ export async function resend(view, server, place, owners) {
   const body = () => asked(state.value, url.value.trim(), Number(age.value));
   const theirs = () => (owner.value ? [owners[owner.value]] : owners);
   const submit = submitter("Resend them");
-  const counter = counting(count, submit, () => matching(body(), theirs()));
+  const counter = counting(count, submit, () => foreseen(body(), theirs()));
   const form = h("div.form", { oninput: () => counter.soon() }, fields);
   counter.soon();
   const act = async () => {
@@ -73,6 +74,30 @@ async function matching(body, owners, signal) {
   return total(await Promise.all(owners.map(one)), ({ matched }) => matched);
 }
 
+/** How many would be resent, and what is said of those. */
+async function foreseen(body, owners) {
+  const matched = await matching(body, owners);
+  if (!matched) return { matched, words: h("p.strong", {}, "No callback matches.") };
+  const words = h("p.strong", {}, `${counted(matched, "callback")} will be sent again.`);
+  return { matched, words: [words, await following(body, owners)] };
+}
+
+/**
+ * Those that are held behind others of their conversations are not resent, but follow them. Of a part of what a server is
+ * owed nobody knows how many follow.
+ */
+async function following({ status, since, url = "" }, owners) {
+  if (status !== "pending" || since) return null;
+  await Promise.all(owners.map(({ receivers }) => receivers.read()));
+  const held = (items) => total(items, (one) => one.held);
+  const isWhole = (one) => serverOf(one.url).startsWith(url);
+  const n = total(owners, ({ receivers }) => held(receivers.items.filter(isWhole)));
+  if (!n) return null;
+  const least = owners.some(({ receivers }) => held(receivers.items) >= NEWEST) ? "At least " : "";
+  const follow = n === 1 ? "more follows in the order of its conversation" : "more follow in the order of their conversations";
+  return h("p.muted.small", {}, `${least}${number(n)} ${follow}.`);
+}
+
 /** Resends them, and returns how many those were. Only those are asked for whose tenant has any: each counts. */
 async function resendOf(body, owners) {
   let resent = 0;
@@ -98,7 +123,7 @@ async function owedNow(body, owners, signal) {
   return { waiting: pending + sumAt(owners, body.url ?? "").sending, dead };
 }
 
-/** Says how many `match`, a moment after the last change; `submit` waits for that, and for a match. */
+/** Says how many would be resent, as `match` finds, a moment after the last change; `submit` waits for that, and for a match. */
 function counting(count, submit, match) {
   let timer = null;
   let asking = 0;
@@ -108,11 +133,10 @@ function counting(count, submit, match) {
   };
   const find = async (mine) => {
     try {
-      const matched = await match();
-      const words = matched ? `${counted(matched, "callback")} will be sent again.` : "No callback matches.";
+      const { matched, words } = await match();
       if (mine === asking) say(words, matched > 0);
     } catch (error) {
-      if (mine === asking) say(error.message, true);
+      if (mine === asking) say(h("p.strong", {}, error.message), true);
     }
   };
   const soon = () => {

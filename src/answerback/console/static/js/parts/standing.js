@@ -26,6 +26,9 @@ export function rest({ resting_until: until, reason, model = null }) {
 export const rests = (one) =>
   one.rests.map(({ model, until, reason }) => rest({ resting_until: until, reason, model }));
 
+/** So many of those that are held, and of those that are dead, GET /v1/receivers looks at: the newest. */
+export const NEWEST = 1000;
+
 /** Of a failing path of a receiver. */
 export const problemAt = ({ url, error }) => `${error}: ${url.slice(serverOf(url).length - 1)}`;
 

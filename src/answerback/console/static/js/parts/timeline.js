@@ -1,6 +1,7 @@
 /** What happened to a job, in order: accepted, waited, each attempt, its end, each callback and each of its attempts. */
 
 import { post, written } from "../api.js";
+import { serviceNow } from "../clock.js";
 import { h } from "../dom.js";
 import { counted, number, sentence } from "../format.js";
 import { jobPath } from "../router.js";
@@ -31,6 +32,9 @@ function step(tone, title, at, ...about) {
     : null;
   return h("li", { class: tone }, h("div.step-head", {}, h("span.strong", {}, title), when), about);
 }
+
+/** What is due within this time is due now: clocks differ. */
+const SOON_MS = 2000;
 
 const line = (...words) => h("p.muted.small.wrap", {}, words);
 
@@ -214,6 +218,13 @@ function next(one, { linkTo, tenant }) {
   if (one.held_by) return line("Waits until the callback of ", linkTo(one.held_by), " has ended.");
   if (one.status === "dead") return line("Given up: nothing is sent again by itself.");
   if (!one.next_attempt_at) return null;
+  return [isPutOff(one) ? line("Not sent yet: its receiver could not be reached before.") : null, countdown(one, tenant)];
+}
+
+/** A first attempt that is not due at once waits for the next try at a receiver that is down. */
+const isPutOff = ({ attempts, next_attempt_at: at }) => !attempts.length && Date.parse(at) > serviceNow() + SOON_MS;
+
+function countdown(one, tenant) {
   return h("p.small.countdown", {}, time(one.next_attempt_at, "due"), isTroubled(one) ? trouble(tenant) : null);
 }
 
