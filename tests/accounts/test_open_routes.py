@@ -1,18 +1,22 @@
 """What needs no key has a rate of its own, which takes nothing from callers with keys."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fastapi import APIRouter
 
 from answerback.accounts import open_routes
-from answerback.accounts.open_routes import OPEN_RATE, OpenRoutes
+from answerback.accounts.open_routes import OPEN_RATE, OpenRates, OpenRoutes
 from answerback.accounts.ratelimit import MovingWindows
 from answerback.http.errors import RateLimited
 from answerback.http.headers import RESPONSE_HEADERS
 from answerback.http.openapi import KEYLESS
 from answerback.kernel.rate import Rate
-from whole_api import whole_api
+from whole_api import HERE, Api, whole_api
+
+TOKEN = "a-token-of-the-settings"
 
 
 class Front:
@@ -25,7 +29,7 @@ class Front:
         routes.add_api_route("/keyed/{name}", self._app)
         for path in ("/open", "/token/{name}", "/healthz"):
             routes.add_api_route(path, self._app, openapi_extra=KEYLESS)
-        self._front = OpenRoutes(self._app, MovingWindows(lambda: self.now), routes.routes)
+        self._front = OpenRoutes(self._app, OpenRates(MovingWindows(lambda: self.now)), routes.routes)
 
     async def _app(self, scope: object, receive: object, send: object) -> None:
         return
@@ -66,3 +70,38 @@ async def test_a_refusal_says_when_to_try_again(path: Path, monkeypatch: pytest.
         assert (replies[-1].code, replies[-1].headers["retry-after"]) == ("rate_limited", "1")
         assert (await api("GET", "/v1/jobs")).status == 200
         assert (await api("GET", "/healthz")).status == 200
+
+
+FAR = ("192.0.2.7", 50_000)
+
+
+async def flood(api: Api, paths: Sequence[str], client: tuple[str, int] = FAR) -> None:
+    """Given that no more is answered at this address without a key."""
+    for path in paths:
+        await api("GET", path, client=client)
+    assert (await api("GET", paths[0], client=client)).status == 429
+
+
+@pytest.mark.parametrize("flooded", ["/nothing/x", "/metrics"])
+@pytest.mark.parametrize("rate", ["0", "60/minute"])
+async def test_metrics_with_a_key_are_not_counted_as_what_is_asked_for_without(
+    path: Path, monkeypatch: pytest.MonkeyPatch, flooded: str, rate: str
+) -> None:
+    monkeypatch.setattr(open_routes, "OPEN_RATE", Rate(2, 60))
+    async with whole_api(path, app_host="0.0.0.0", auth_token=TOKEN, rate_limit=rate) as api:
+        await flood(api, [flooded] * 2)
+
+        assert [(await api("GET", "/metrics", TOKEN, client=FAR)).status for _ in range(5)] == [200] * 5
+        assert (await api("GET", "/metrics", "a-wrong-one", client=FAR)).status == 429
+        assert (await api("GET", "/metrics", client=FAR)).status == 429
+
+
+@pytest.mark.parametrize("settings", [{}, {"auth_token": TOKEN}, {"app_host": "0.0.0.0", "auth_disabled": True}])
+async def test_metrics_without_a_key_have_a_rate_that_unknown_paths_do_not_take(
+    path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any]
+) -> None:
+    monkeypatch.setattr(open_routes, "OPEN_RATE", Rate(2, 60))
+    async with whole_api(path, **settings) as api:
+        await flood(api, ["/nothing/x", "/docs"], HERE)
+
+        assert [(await api("GET", "/metrics")).status for _ in range(3)] == [200, 200, 429]

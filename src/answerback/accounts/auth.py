@@ -132,9 +132,9 @@ class Authenticator:
             await self._store.require_tenant(asked)
         return tenant_id
 
-    async def check(self, request: Request) -> None:
+    async def check(self, request: Request) -> Caller:
         """As `caller`, for requests that are not counted."""
-        await self._identify(request)
+        return await self._identify(request)
 
     def forget(self) -> None:
         """Lets the next request read the keys anew, after they were changed in this process."""

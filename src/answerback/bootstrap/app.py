@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 from answerback import __version__
 from answerback.accounts import routes as accounts
 from answerback.accounts import session_routes
-from answerback.accounts.open_routes import OpenRoutes
+from answerback.accounts.open_routes import OpenRates, OpenRoutes
 from answerback.accounts.ratelimit import MovingWindows
 from answerback.accounts.session_routes import About
 from answerback.ask import routes as ask
@@ -104,15 +104,16 @@ def create_app(service: Service, broke: Callable[[], None] | None = None) -> Web
     app = FastAPIOffline(
         title="Answerback", version=__version__, description=DESCRIPTION, lifespan=lifespan, redirect_slashes=False
     )
-    routers = _routers(service, idempotent)
+    instruments = service.process.instruments
+    rates = OpenRates(MovingWindows(instruments.clock.monotonic))
+    routers = _routers(service, idempotent, rates)
     ours = [route for router in routers for route in router.routes]
     renderers = ErrorRenderers(ours, UNOWNED)
     routes = DirectRoutes(app, routers, ErrorHandlers(renderers, Signposts([*ours, *app.routes])))
     openapi.install(app)
-    instruments = service.process.instruments
     requests = RequestLog(instruments.log, instruments.metrics, PRIVATE_PATHS)
     asgi = RequestMiddleware(
-        HeadRequests(OpenRoutes(routes, MovingWindows(instruments.clock.monotonic), ours, OPEN_PATHS)),
+        HeadRequests(OpenRoutes(routes, rates, ours, OPEN_PATHS)),
         instruments=instruments,
         requests=requests,
         renderers=renderers,
@@ -173,7 +174,7 @@ def _readiness(service: Service) -> Readiness:
     )
 
 
-def _routers(service: Service, idempotent: Idempotent) -> tuple[APIRouter, ...]:
+def _routers(service: Service, idempotent: Idempotent, rates: OpenRates) -> tuple[APIRouter, ...]:
     authenticator, settings, stores = service.authenticator, service.settings, service.stores
     kinds, submitter, notifier = service.kinds, service.submitter, service.notifier
     instruments = service.process.instruments
@@ -214,8 +215,8 @@ def _routers(service: Service, idempotent: Idempotent) -> tuple[APIRouter, ...]:
             service.depths,
             service.page,
             authenticator,
+            rates,
             on_loopback=settings.loopback_only,
-            disabled=settings.auth_disabled,
         ),
     )
 

@@ -9,11 +9,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from answerback.accounts.auth import Authenticator
+from answerback.accounts.open_routes import METRICS, OpenRates
 from answerback.http.openapi import KEY_OR_NOT
 from answerback.http.openapi_parts import MISDIRECTED, errors
 from answerback.jobs.store import JobStore
 from answerback.kernel.clock import Clock
-from answerback.kernel.errors import StorageUnavailable
+from answerback.kernel.errors import Misdirected, StorageUnavailable, Unauthorized
 from answerback.kernel.shared import Shared
 from answerback.kernel.telemetry import Depth
 
@@ -73,16 +74,23 @@ def router(
     depths: Depths,
     exposition: Callable[[Depth | None], Awaitable[bytes]],
     authenticator: Authenticator,
+    rates: OpenRates,
     *,
     on_loopback: bool,
-    disabled: bool,
 ) -> APIRouter:
-    """`/metrics`: without a key while the service listens `on_loopback` only, or where keys are `disabled`, else with
-    any key."""
+    """`/metrics`: without a key while the service listens `on_loopback` only, or asks nobody for one, else with any
+    key. Requests with one are not counted; others never by what came to other routes."""
     routes = APIRouter(tags=["health"])
 
+    async def admitted_keyless(request: Request) -> bool:
+        """Whether it needed no key."""
+        if on_loopback:
+            authenticator.refuse_other_sites(request)
+            return True
+        return (await authenticator.check(request)).key_id is None
+
     @routes.get(
-        "/metrics",
+        METRICS,
         summary="Metrics for Prometheus",
         response_class=Response,
         openapi_extra=KEY_OR_NOT,
@@ -91,18 +99,22 @@ def router(
             **errors(
                 _401="No key, or one that is not valid",
                 _421=MISDIRECTED,
+                _429="More requests a second from one address without a key than are answered",
                 _503="The keys cannot be read now; try again",
             ),
         },
     )
     async def get_metrics(request: Request) -> Response:
         """Counts, latencies and what waits. No names of tenants, no texts. While the service listens on loopback, or
-        asks nobody for a key, it asks for none here; otherwise any key will do, and the request is not counted against
-        its rate."""
-        if on_loopback:
-            authenticator.refuse_other_sites(request)
-        elif not disabled:
-            await authenticator.check(request)
+        asks nobody for a key, it asks for none here, and answers 300 requests a second of one address; otherwise any
+        key will do, and the request is not counted against its rate."""
+        try:
+            keyless = await admitted_keyless(request)
+        except (Unauthorized, Misdirected):
+            await rates.count(request)
+            raise
+        if keyless:
+            await rates.count(request, "metrics")
         return Response(await exposition(await depths.now()), headers={"content-type": CONTENT_TYPE})
 
     return routes
