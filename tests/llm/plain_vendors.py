@@ -92,8 +92,37 @@ _SENTENCES: list[tuple[str, Meaning]] = [
 ]
 """What an error without a status says."""
 
+_NO_ROUTES: list[Any] = [
+    *(
+        {"error": {"message": said, "type": "invalid_request_error"}}
+        for said in (
+            "no such route",
+            "Not Found",
+            "Route not found",
+            "Cannot GET /v1/models",
+            "Unknown endpoint: /v1/models",
+            "The requested endpoint was not found.",
+            "The specified path does not exist",
+            "GET /v1/models not found",
+            "Not found: /v1/chat/completions",
+            "404: Not Found",
+            "Error 404",
+            "请求路径不存在",
+        )
+    ),
+    {"detail": "Not Found"},
+    {"error": "Not Found", "message": "The requested resource does not exist"},
+    {"message": "Route GET:/v1/models not found", "error": "Not Found", "statusCode": 404},
+    {"type": "about:blank", "title": "Not Found", "status": 404, "detail": "No static resource v1/models."},
+    {"error": {"code": "route_not_found", "message": "Something is wrong."}},
+]
+_NO_MODELS = ("models/x not found", "The resource was not found: model x does not exist", "Route to model x not found")
+
 PLAIN: list[tuple[str, int, Any, Meaning]] = [
     *_OF_CODES,
+    *(("a gateway without the path", 404, body, M.WRONG_PATH) for body in _NO_ROUTES),
+    *(("a 404 of a model", 404, {"error": {"message": said}}, M.MODEL) for said in _NO_MODELS),
+    ("a 404 of a file", 404, {"error": {"message": "No such File object: file-1"}}, M.REFUSED),
     *(("a sentence in a 200", 0, {"message": said}, meaning) for said, meaning in _SENTENCES),
     ("hunyuan", 400, coded("FailedOperation.ServiceStopArrears"), M.CREDIT),
     ("hunyuan", 400, coded("FailedOperation.ServiceNotActivated"), M.AUTH),

@@ -2,6 +2,7 @@
 
 import pytest
 
+from answerback.http.upstream import status_of
 from answerback.kernel.errors import ErrorCode
 from answerback.kernel.json import Json
 from answerback.kernel.provider_error import ProviderError
@@ -64,3 +65,19 @@ def test_what_holds_no_list_is_none(document: Json) -> None:
 
 def test_a_list_of_none_may_be_null() -> None:
     assert models_of({"object": "list", "data": None}) == []
+
+
+@pytest.mark.parametrize("status", [400, 404, 405, 410, 422])
+@pytest.mark.parametrize("said", ["no such route", "nothing here", "The API endpoint does not exist"])
+async def test_what_refuses_to_list_models_refuses_nothing_of_the_callers(
+    status: int, said: str, llm: FakeLLM, provider: OpenAICompatible
+) -> None:
+    llm.list_reply = replies.status(status, {"error": {"message": said, "type": "invalid_request_error"}})
+
+    with pytest.raises(ProviderError) as raised:
+        await provider.models()
+
+    error = raised.value
+    assert (status_of(error), error.failure.upstream_code, error.reason) == (502, None, said)
+    assert error.failure.message.startswith(f"the upstream has nothing at this path ({status})")
+    assert "/v1" in error.failure.message

@@ -145,7 +145,7 @@ class OpenAICompatible:
             raise broken
         listed = decode(body)
         if not 200 <= response.status < 300 or not isinstance(listed, list):
-            listed = read_document(response, body, self._now(), broken)
+            listed = read_document(response, body, self._now(), broken, listing=True)
         complete = isinstance(listed, dict) and listed.get("has_more") is False
         return ModelList(tuple(models_of(listed)), complete)
 

@@ -9,22 +9,12 @@ import re
 
 from answerback.kernel.provider_error import Concerns
 from answerback.llm.errors.account_dialects import ACCOUNT, FIREWALL
-from answerback.llm.errors.error_bodies import HTTPS_WANTED, ErrorBody
+from answerback.llm.errors.error_bodies import ErrorBody
 from answerback.llm.errors.filter_dialects import FILTERS
 from answerback.llm.errors.meaning import NO_STATUS, RETRY_AFTER, Meaning, Row, in_parts, plain, row
+from answerback.llm.errors.path_dialects import LIST_OF_MODELS, NO_ROUTE, NOWHERE
 from answerback.llm.errors.plain_dialects import PLAIN
-from answerback.llm.errors.sentences import (
-    CONTEXT,
-    NO_MEMORY,
-    NO_MODEL,
-    NO_SLOT,
-    NOT_LOADED,
-    NOWHERE,
-    UNREADABLE,
-    UNSUPPORTED,
-)
-
-SPEAKS_TLS = "the upstream speaks TLS at this port; its base URL should begin with https://"
+from answerback.llm.errors.sentences import CONTEXT, NO_MEMORY, NO_MODEL, NO_SLOT, NOT_LOADED, UNREADABLE, UNSUPPORTED
 
 LONGEST_SENTENCE = 1_000
 """Characters in which a sentence is looked for: an upstream may write whatever it wants, and patterns cost time."""
@@ -137,6 +127,7 @@ TABLE: tuple[Row, ...] = (
         statuses=(NO_STATUS, 400, 404),
         words="1211 20012 5007 1500",
     ),
+    LIST_OF_MODELS,
     row(
         Meaning.MODEL,
         "vLLM, Ollama, DeepSeek, xAI, Anthropic, OpenRouter, Fireworks, Bedrock, LiteLLM: sentences",
@@ -197,20 +188,7 @@ TABLE: tuple[Row, ...] = (
         r"|no capacity|scaling up",
     ),
     row(Meaning.CAPACITY, "Groq, errors: 498 flex tier; Anthropic, errors: 529", statuses=(498, 529)),
-    row(
-        Meaning.WRONG_PATH,
-        "nginx (400, 497), Apache, Go: plain HTTP at a port of TLS",
-        statuses=(400, 497),
-        words=HTTPS_WANTED,
-        ours=SPEAKS_TLS,
-    ),
-    row(
-        Meaning.WRONG_PATH,
-        "OpenAI (Invalid URL), Azure (Resource not found), FastAPI, Go, Express, Kong, LM Studio, Cloudflare, Zhipu",
-        statuses=(NO_STATUS, 400, 404, 405, 421, 500),
-        says=NOWHERE,
-    ),
-    row(Meaning.WRONG_PATH, "RFC 9110, sections 15.4 (redirects) and 15.5.20", statuses=(*range(300, 400), 421)),
+    *NOWHERE,
     row(
         Meaning.MODEL,
         "LiteLLM (NotFoundError): exceptions by name",
@@ -237,6 +215,7 @@ TABLE: tuple[Row, ...] = (
         "invalidparameter validation_error validationexception unsupported_parameter unsupported_value",
     ),
     *PLAIN,
+    *NO_ROUTE,
     # What the status alone says.
     row(Meaning.AUTH, "RFC 9110, sections 15.5.2 and 15.5.8", statuses=(401, 407)),
     row(

@@ -15,7 +15,7 @@ from answerback.kernel.provider_error import ProviderError
 from answerback.kernel.waits import asked_in_headers, sane, wait_in_text, wait_until
 from answerback.llm.answers.completions import invalid
 from answerback.llm.answers.odd_json import decode
-from answerback.llm.errors.dialects import LONGEST_SENTENCE, WORDS, classify
+from answerback.llm.errors.dialects import LONGEST_SENTENCE, NOTHING_THERE, WORDS, classify
 from answerback.llm.errors.error_bodies import ErrorBody, named_in_headers, read_error
 from answerback.llm.errors.in_answers import STATUS_NUMBER, error_in
 from answerback.llm.errors.meaning import NO_STATUS, Meaning, Row, plain
@@ -57,16 +57,17 @@ _STATUS_OF = {
 
 
 def read_document(
-    response: OpenResponse, body: bytes, now: int, broken: ProviderError | None = None
+    response: OpenResponse, body: bytes, now: int, broken: ProviderError | None = None, *, listing: bool = False
 ) -> dict[str, Json]:
     """The JSON object of a response with this body. Raises ProviderError for a status other than 2xx, for an `error` in
     place of an answer, and for a body without an object. `now` is the wall clock in epoch milliseconds. `broken`: why
-    the body is not whole; half a sentence of an error says nothing, its status and headers do."""
+    the body is not whole; half a sentence of an error says nothing, its status and headers do. `listing`: the list of
+    models was asked for, and nothing of a caller's was sent."""
     document = decode(body)
     if not 200 <= response.status < 300:
         if broken is not None and document is None and not read_error(None, body).is_page:
             body = b""
-        raise _failure(response.status, response.headers, read_error(document, body), now)
+        raise _failure(response.status, response.headers, read_error(document, body), now, listing=listing)
     if (error := error_in(document, whole=True)) is not None:
         raise error_in_body(error, now, response.headers)
     if not isinstance(document, dict):
@@ -92,11 +93,15 @@ def _status_in(error: Json) -> int:
     return NO_STATUS
 
 
-def _failure(status: int, headers: Mapping[str, str], body: ErrorBody, now: int) -> ProviderError:
+def _failure(
+    status: int, headers: Mapping[str, str], body: ErrorBody, now: int, *, listing: bool = False
+) -> ProviderError:
     body = named_in_headers(body.explained(), headers)
     wait = _wait(status, headers, body, now)
     said = _said(body, now)
     decided = classify(status, body, asks_wait=said is not None, retry_after=wait is not None)
+    if listing and decided.meaning in (Meaning.REFUSED, Meaning.MODEL):
+        decided = NOTHING_THERE
     if status == NO_STATUS:
         status = _STATUS_OF.get(decided.meaning, NO_STATUS)
     wait = wait if wait is not None else said

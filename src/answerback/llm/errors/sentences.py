@@ -117,12 +117,3 @@ UNREADABLE = (
     r"|missing data required for image input"
 )
 """A request that a model cannot take, or that nobody can."""
-NOWHERE = (
-    r"^(?:404(?: page)?(?: not[ _]found)?|(?:page|path|file|resource|endpoint|url)? ?not[ _]found\.?"
-    r"|.{0,20}\bpath\b.{0,80}not found)$"
-    r"|^invalid url\b|no route matched|no route for that uri|could not route to"
-    r"|^cannot (?:post|get) |method not allowed|unexpected endpoint"
-    r"|^(?:unsupported )?api version(?: .{0,40})?(?: is)?(?: not supported|$)|unknown request url"
-    r"|requested url .{0,80}not found|^modal-http: |\bERR_NGROK_|^deployment_not_found"
-    r"|^(?:the )?(?:requested )?(?:route|path|resource) .{0,80}(?:not found|not be found|is invalid)"
-)
