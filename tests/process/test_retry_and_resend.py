@@ -1,9 +1,13 @@
 """Retrying jobs and resending deliveries."""
 
+import asyncio
+
+import pytest
 from relay import SECRET, Client, problem
 
 from answerback.testing import behaviours, replies
 from answerback.testing.receiver import Receiver
+from answerback.webhooks.limits.breaker import FAILURES_TO_OPEN, SHORTEST_PAUSE
 
 
 async def failed(client: Client, said: str = "bad", **changes: object) -> str:
@@ -148,6 +152,34 @@ async def test_a_delivery_that_waits_for_another_try_is_sent_at_once(client: Cli
         assert (await client.resend(waiting["delivery"]["id"])).status == 202
 
         await client.settled(job_id)
+
+
+@pytest.mark.parametrize("act", ["one", "all", "test"])
+async def test_who_says_that_a_receiver_is_back_waits_for_no_probe(client: Client, act: str) -> None:
+    async with Receiver(SECRET) as receiver:
+        # Given a receiver that hung up so often that it is left alone for a while
+        url = receiver.url(client.path)
+        receiver.on(client.path, behaviours.hang_up())
+        jobs = [
+            (await client.say(f"{n}", callback_url=url, session_id=f"{n}"))["job_id"]
+            for n in range(2 * FAILURES_TO_OPEN)
+        ]
+        await receiver.wait_for(FAILURES_TO_OPEN)
+        waiting = await client.settled(jobs[-1], "pending")
+        receiver.on(client.path, behaviours.status(200))
+
+        # When its owner sends again, or tries it
+        async with asyncio.timeout(SHORTEST_PAUSE - 1):
+            match act:
+                case "one":
+                    await client.resend(waiting["delivery"]["id"])
+                case "all":
+                    await client.request("POST", "/v1/deliveries/resend", json={"status": "pending"})
+                case _:
+                    await client.request("POST", "/v1/receivers/test", json={"url": url})
+
+            # Then what waits comes
+            await client.settled(jobs[-1])
 
 
 async def test_the_path_of_the_first_edition_resends_too(client: Client) -> None:

@@ -129,6 +129,17 @@ class TestTheBreaker:
         begin(breakers)
         assert breakers.look(HERE) == OriginRoom(0)
 
+    def test_lets_a_probe_through_at_once_where_it_is_said_to_answer_again(self, breakers: CircuitBreakers) -> None:
+        another = HERE._replace(tenant_id="another")
+        for key in (HERE, THERE, another):
+            break_open(breakers, key)
+        breakers.answers_again("tenant", HERE.origin)
+        assert [breakers.look(each).free for each in (HERE, THERE, another)] == [1, 0, 0]
+        breakers.answers_again("tenant")
+        assert [breakers.look(each).free for each in (HERE, THERE, another)] == [1, 1, 0]
+        attempt(breakers, UNREACHED)
+        assert breakers.look(HERE) == OriginRoom(0, opens_in=5.0)
+
     def test_closes_when_the_probe_is_answered(self, breakers: CircuitBreakers, clock: FakeClock) -> None:
         break_open(breakers)
         clock.advance(30)

@@ -239,7 +239,9 @@ def _routers_of_webhooks(service: Service, idempotent: Idempotent) -> tuple[APIR
     own, authenticator, log = service.webhooks, service.authenticator, service.process.instruments.log
     asked, polling = authenticator.tenant_or_asked, authenticator.polling_tenant_or_asked
     return (
-        webhooks.router(service.stores.deliveries, service.notifier, log, asked, polling, idempotent),
+        webhooks.router(
+            service.stores.deliveries, own.origins.answers_again, service.notifier, log, asked, polling, idempotent
+        ),
         receiver_routes.router(own.receivers, service.every_receiver, polling, authenticator.known_tenant_or_asked),
         endpoint_routes.router(own.endpoints, authenticator.tenant, authenticator.polling_tenant, idempotent),
         secret_routes.router(own.secrets, authenticator.tenant, idempotent),

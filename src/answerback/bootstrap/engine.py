@@ -26,7 +26,6 @@ from answerback.settings import Settings
 from answerback.webhooks.birth import DeliveryBirths
 from answerback.webhooks.deliver import Deliverer, Origins
 from answerback.webhooks.delivery_queue import DeliveryQueue
-from answerback.webhooks.limits.breaker import CircuitBreakers
 from answerback.webhooks.signing.signer import Signer
 
 DAY_MS = 86_400_000
@@ -44,7 +43,7 @@ def make_engine(
     instruments: Instruments,
 ) -> Engine:
     lease_seconds, deliveries = settings.lease_seconds, stores.deliveries
-    origins = CircuitBreakers(instruments.clock.monotonic)
+    origins = webhooks.origins
     deliverer = Deliverer(
         deliveries,
         webhooks.sender,

@@ -139,7 +139,7 @@ async def build(
     overview = make_overview(process, stores.overview, lifetimes)
     weights, local = Weights(), LocalNotifier()
     provider = opened(upstreams.provider(instruments, overview.providers.health, weights), lifetimes)
-    webhooks = await make_webhooks(settings, stores, instruments, lifetimes)
+    webhooks = await make_webhooks(settings, stores, local, instruments, lifetimes)
     kinds = make_kinds(settings, provider, webhooks.guard, stores, sharing.windows, weights, instruments, lifetimes)
     jobs = await _open_jobs(process, kinds, lifetimes)
     every_receiver = opened(EveryReceiver(stores.deliveries, jobs.tenants, instruments.clock.monotonic), lifetimes)

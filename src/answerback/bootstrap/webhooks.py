@@ -10,6 +10,7 @@ from answerback.bootstrap.stores import Stores
 from answerback.inbox.inbox import Inbox
 from answerback.inbox.sender import InboxSender
 from answerback.kernel.instruments import Instruments
+from answerback.queue.notifier import Notifier, Topic
 from answerback.relay import bodies as relay
 from answerback.reviews import bodies as reviews
 from answerback.settings import Settings
@@ -17,6 +18,7 @@ from answerback.webhooks.deliver import Sender
 from answerback.webhooks.endpoints.event_types import OPENAI_SAMPLES, EventTypes
 from answerback.webhooks.endpoints.routes import Endpoints
 from answerback.webhooks.endpoints.trial import Trial
+from answerback.webhooks.limits.breaker import CircuitBreakers
 from answerback.webhooks.receivers.routes import Receivers
 from answerback.webhooks.sending.guard import AddressGuard
 from answerback.webhooks.sending.sender import WebhookSender
@@ -29,6 +31,7 @@ class Webhooks:
     """`inbox` takes callbacks to the service itself, which `sender` sends without a connection."""
 
     secrets: SigningSecrets
+    origins: CircuitBreakers
     guard: AddressGuard
     sender: Sender
     inbox: Inbox
@@ -37,10 +40,16 @@ class Webhooks:
 
 
 async def make_webhooks(
-    settings: Settings, stores: Stores, instruments: Instruments, lifetimes: AsyncExitStack
+    settings: Settings, stores: Stores, notifier: Notifier, instruments: Instruments, lifetimes: AsyncExitStack
 ) -> Webhooks:
     """Raises StorageUnavailable."""
     clock = instruments.clock
+    origins = CircuitBreakers(clock.monotonic)
+
+    def answers_again(tenant_id: str, origin: str | None) -> None:
+        origins.answers_again(tenant_id, origin)
+        notifier.wake(Topic.DELIVERIES)
+
     secrets = make_signing_secrets(settings, stores.database)
     await secrets.record()
     inbox = make_inbox(settings.public_base_url, stores, secrets)
@@ -55,10 +64,11 @@ async def make_webhooks(
     )
     opened(guard, lifetimes)
     sender = opened(InboxSender(WebhookSender(guard, clock.now, settings.callback_timeout_seconds), inbox), lifetimes)
-    trial, messages = Trial(sender, Signer(secrets, clock), clock.now), relay.samples()
+    trial, messages = Trial(sender, Signer(secrets, clock), clock.now, answers_again), relay.samples()
     types = EventTypes({**OPENAI_SAMPLES, **messages, **reviews.samples()})
     return Webhooks(
         secrets=secrets,
+        origins=origins,
         guard=guard,
         sender=sender,
         inbox=inbox,

@@ -42,6 +42,11 @@ class Sender(Protocol):
     async def close(self) -> None: ...
 
 
+AnswersAgain: TypeAlias = Callable[[str, str | None], None]
+"""Says of a tenant that its receivers at an origin, or at all origins, may answer again: what waits is tried at once.
+It concerns this process; others find out by their own probes."""
+
+
 class Origins(Protocol):
     """Says how much each origin is called."""
 

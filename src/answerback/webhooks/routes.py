@@ -26,7 +26,8 @@ from answerback.kernel.log import Log
 from answerback.queue.notifier import Notifier, Topic
 from answerback.webhooks.bodies import DeliveryBody
 from answerback.webhooks.bulk_resend import Resendable, ResendFilter
-from answerback.webhooks.model import DeliveryState
+from answerback.webhooks.deliver import AnswersAgain
+from answerback.webhooks.model import DeliveryState, origin_of
 from answerback.webhooks.sending.urls import MAX_URL_LENGTH
 from answerback.webhooks.store import DeliveryStore
 
@@ -90,6 +91,7 @@ RESEND_ALL_BODY: dict[str, Any] = {
 
 def router(
     store: DeliveryStore,
+    again: AnswersAgain,
     notifier: Notifier,
     log: Log,
     tenant_of: AskedTenantOf,
@@ -97,14 +99,20 @@ def router(
     idempotent: Idempotent,
 ) -> APIRouter:
     """`/v1/deliveries…`. `polling_tenant_of` counts no request."""
+
+    def resent(tenant_id: str, origin: str | None) -> None:
+        # Who resends has seen the receiver come back, before any probe has.
+        again(tenant_id, origin)
+        notifier.wake(Topic.DELIVERIES)
+
     routes = APIRouter(prefix="/v1", tags=["jobs"])
-    _add_resend(routes, store, notifier, log, tenant_of)
-    _add_resend_all(routes, store, notifier, log, tenant_of, polling_tenant_of, idempotent)
+    _add_resend(routes, store, resent, log, tenant_of)
+    _add_resend_all(routes, store, resent, log, tenant_of, polling_tenant_of, idempotent)
     return routes
 
 
 def _add_resend(
-    routes: APIRouter, store: DeliveryStore, notifier: Notifier, log: Log, tenant_of: AskedTenantOf
+    routes: APIRouter, store: DeliveryStore, resent: AnswersAgain, log: Log, tenant_of: AskedTenantOf
 ) -> None:
     @routes.post("/deliveries/{delivery_id}/replay", status_code=202, include_in_schema=False)
     @routes.post(
@@ -118,7 +126,7 @@ def _add_resend(
         """Owes the same body under the same `webhook-id` once more, with a full schedule of attempts."""
         tenant_id = await tenant_of(request, tenant)
         delivery = await store.resend(tenant_id, delivery_id)
-        notifier.wake(Topic.DELIVERIES)
+        resent(tenant_id, origin_of(delivery.url))
         log.info("resent", job=delivery.job_id, delivery=delivery_id, tenant=tenant_id)
         return respond(202, DeliveryBody.model_validate(delivery))
 
@@ -126,7 +134,7 @@ def _add_resend(
 def _add_resend_all(
     routes: APIRouter,
     store: DeliveryStore,
-    notifier: Notifier,
+    resent: AnswersAgain,
     log: Log,
     tenant_of: AskedTenantOf,
     polling_tenant_of: AskedTenantOf,
@@ -154,9 +162,9 @@ def _add_resend_all(
         await tenant_of(request, tenant)
 
         async def answer() -> Response:
-            resent = await store.resend_all(body.filter(tenant_id))
-            notifier.wake(Topic.DELIVERIES)
-            log.info("resent_all", count=resent, status=body.status, tenant=tenant_id)
-            return respond(202, ResentBody(resent=resent))
+            count = await store.resend_all(body.filter(tenant_id))
+            resent(tenant_id, None)
+            log.info("resent_all", count=count, status=body.status, tenant=tenant_id)
+            return respond(202, ResentBody(resent=count))
 
         return await idempotent(request, tenant_id, body.model_dump(mode="json", exclude={"dry_run"}), answer)

@@ -26,9 +26,7 @@ UNKNOWN = "-"
 TOO_LARGE = ErrorContent(*HEADERS_TOO_LARGE, "the path and the headers are too long, or the headers too many")
 INVALID = ErrorContent(*INVALID_HTTP, "what came is not a valid HTTP request")
 WRONG_HOST = ErrorContent(*INVALID_HTTP, "a request names its host in one Host header, as host or host:port; send one")
-REPEATED_FIELD = ErrorContent(
-    *INVALID_HTTP, "Authorization and Idempotency-Key have one value each in a request; send one header of each"
-)
+TWO_CALLERS = ErrorContent(*INVALID_HTTP, "a request has one Authorization header; send one")
 UNKNOWN_CODING = ErrorContent(*CODING_UNKNOWN, "the only Transfer-Encoding that is known here is 'chunked'")
 UNKNOWN_METHOD = ErrorContent(*METHOD_UNKNOWN, "the request's method is none of HTTP's; methods are in upper case")
 NO_TUNNELS = ErrorContent(*METHOD_UNKNOWN, "this is no proxy: there are no tunnels for CONNECT")

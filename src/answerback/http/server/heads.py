@@ -8,8 +8,8 @@ from answerback.http.errors import ErrorContent
 from answerback.http.server.early_responses import (
     INVALID,
     NO_TUNNELS,
-    REPEATED_FIELD,
     TOO_LARGE,
+    TWO_CALLERS,
     UNKNOWN_CODING,
     UNKNOWN_METHOD,
     UNKNOWN_VERSION,
@@ -20,9 +20,6 @@ _REQUEST_LINE = re.compile(rb"(?:\r?\n)*[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64} [\x21-\
 
 _HOST = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[\w.~!$&'()*+;=%\x80-\xff-]*)(?::[0-9]{0,5})?")
 """A name or an address, and a port. A proxy in front would read anything else in its own way."""
-
-_SINGLE = frozenset({b"authorization", b"idempotency-key"})
-"""Whose request it is, and whether it is another one: of two values a proxy in front might have read the other."""
 
 LONGEST_TARGET = 65_535
 """The parser of URLs takes no more bytes."""
@@ -55,13 +52,8 @@ def wrong_head(parser: HttpRequestParser, target: bytes, fields: Fields) -> Erro
         return WRONG_HOST
     if codings and codings.strip(b", \t").lower() != b"chunked":
         return UNKNOWN_CODING
-    return _repeated(fields)
-
-
-def _repeated(fields: Fields) -> ErrorContent | None:
-    first: dict[bytes, bytes] = {}
-    differs = any(name in _SINGLE and first.setdefault(name, value) != value for name, value in fields)
-    return REPEATED_FIELD if differs else None
+    # A proxy in front might have read the other one.
+    return TWO_CALLERS if len({value for name, value in fields if name == b"authorization"}) > 1 else None
 
 
 def name_host_of(target: bytes, fields: Fields) -> None:

@@ -12,9 +12,6 @@ from answerback.llm.answers.sse import Event
 LIVENESS_WORDS = frozenset({"ping", "heartbeat", "keepalive", "keep-alive", "keep_alive"})
 """Names, types or data of events that only say that the upstream lives."""
 
-NOTHING = frozenset({b"null", b"{}", b"[]"})
-"""Data of events that hold nothing (Azure)."""
-
 DONE = b"[DONE]"
 """The end of a stream as OpenAI writes it; no list."""
 END_NAMES = frozenset({b"done", b"end"})
@@ -51,8 +48,6 @@ def read_event(event: Event) -> dict[str, Json] | Sign:
         return Sign.LIVENESS
     if event.name in END_NAMES or document == {"done": True}:
         return Sign.DONE
-    if data.strip() in NOTHING:
-        return Sign.LIVENESS
     if isinstance(document, dict):
         return document
     return Sign.LIVENESS if _is_aside(event, document) else Sign.NOISE

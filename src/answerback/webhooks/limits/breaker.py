@@ -180,6 +180,13 @@ class CircuitBreakers:
                 assert_never(end)
         return (was_full or state.recovered_at == now) and self._free(state, state.size, now) > 0
 
+    def answers_again(self, tenant_id: str, origin: str | None = None) -> None:
+        """Somebody says that it may, or that all of the tenant's origins may: the next probe is due."""
+        now = self._monotonic()
+        for key, state in self._origins.items():
+            if key.tenant_id == tenant_id and origin in (None, key.origin):
+                state.probes_at = min(state.probes_at, now)
+
     def drained(self, key: OriginKey) -> None:
         state = self._origins.get(key)
         if state is not None and self._monotonic() - state.recovered_at >= SHORTEST_RECOVERY:
