@@ -17,6 +17,7 @@ from answerback.kernel.shares import Weights
 from answerback.queue.notifier import Topic
 from answerback.queue.notifiers.local import LocalNotifier
 from answerback.settings import Settings
+from answerback.webhooks.limits.breaker import CircuitBreakers
 from answerback.webhooks.signing.secrets import SigningSecrets
 from builders import Journal, RealClock, StubSender
 from databases import SqliteDatabase
@@ -78,7 +79,8 @@ def notifier() -> LocalNotifier:
 @pytest.fixture
 async def engine(stores: Stores, claims: Calls, weights: Weights, notifier: LocalNotifier) -> AsyncIterator[Engine]:
     settings = Settings(_env_file=None, worker_concurrency=10, tenant_slot_factor=4.0)  # type: ignore[call-arg]
-    webhooks = SimpleNamespace(sender=StubSender(), secrets=SigningSecrets(stores.database))
+    origins = CircuitBreakers(RealClock().monotonic)
+    webhooks = SimpleNamespace(sender=StubSender(), secrets=SigningSecrets(stores.database), origins=origins)
     sharing = SimpleNamespace(windows=DatabaseWindows(stores.conversations))
     parts = settings, stores.jobs, stores, stores.kinds, webhooks, sharing, notifier, weights
     engine = make_engine(*parts, Instruments(Journal(), RealClock()))  # type: ignore[arg-type]

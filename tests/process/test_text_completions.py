@@ -129,7 +129,7 @@ async def test_a_whole_answer_that_failed_is_a_502(client: openai.AsyncOpenAI, l
 async def test_a_provider_without_plain_completions_says_so(client: openai.AsyncOpenAI, llm: FakeLLM) -> None:
     llm.on("nowhere", replies.status(404, {"error": {"message": "no such path"}}))
 
-    with pytest.raises(openai.BadRequestError, match="no such path"):
+    with pytest.raises(openai.InternalServerError, match="has nothing at this path"):
         await client.completions.create(model="m", prompt="nowhere")
 
 

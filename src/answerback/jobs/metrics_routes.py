@@ -99,7 +99,6 @@ def router(
             **errors(
                 _401="No key, or one that is not valid",
                 _421=MISDIRECTED,
-                _429="More requests a second from one address without a key than are answered",
                 _503="The keys cannot be read now; try again",
             ),
         },
