@@ -3,9 +3,11 @@
 import asyncio
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 from browsing import Browser, Visitor
+from playwright.async_api import Page
 from storefront import KEY, MODEL, Shop, shop
 
 from answerback.testing import behaviours, replies
@@ -73,18 +75,28 @@ async def test_a_callback_that_failed_shows_each_attempt_and_when_the_next_is_du
     assert await page.locator(".countdown time").first.get_attribute("title")
 
 
-async def test_a_callback_that_is_due_while_its_receiver_rests_says_so(visitor: Visitor, running: Shop) -> None:
+async def open_owed(visitor: Visitor, running: Shop, due: str, attempts: Sequence[Any]) -> Page:
+    """The page of a job whose callback is due then, after these attempts."""
     running.receiver.on("/gone", behaviours.gone())
     job = await running.say("Is the kettle BPA-free?", key=visitor.key, path="/gone")
-    page = await visitor.open(f"/console/jobs/{job}")
-    await visitor.sees("Attempt 1: HTTP 410")
+    await eventually(lambda: is_settled(running, job, visitor.key), "its callback failed")
     body = await running.job(job, visitor.key)
     (owed,) = body["deliveries"]
-    owed |= {"status": "pending", "next_attempt_at": "2026-01-01T12:00:00.000Z"}
-    owed["attempts"][-1] |= {"http_status": None, "status": "retry"}
+    owed |= {"status": "pending", "next_attempt_at": due, "attempts": attempts}
     await visitor.page.route(f"**/v1/jobs/{job}*", lambda route: route.fulfill(json=body))
+    return await visitor.open(f"/console/jobs/{job}")
 
-    await page.reload()
+
+async def is_settled(running: Shop, job: str, key: str | None) -> bool:
+    return bool(((await running.job(job, key))["delivery"] or {}).get("status") == "dead")
+
+
+async def test_a_callback_that_is_due_while_its_receiver_rests_says_so(visitor: Visitor, running: Shop) -> None:
+    at = "2026-01-01T11:59:00.000Z"
+    failed = {"number": 1, "status": "retry", "started_at": at, "finished_at": at, "duration_ms": 1}
+    failed |= {"http_status": None, "error": "the receiver closed the connection", "response_snippet": None}
+
+    page = await open_owed(visitor, running, "2026-01-01T12:00:00.000Z", [failed])
 
     await visitor.sees("Due; its receiver rests")
     await page.locator(".countdown").get_by_role("link", name="Its receiver").click()
@@ -92,16 +104,7 @@ async def test_a_callback_that_is_due_while_its_receiver_rests_says_so(visitor: 
 
 
 async def test_a_callback_that_was_not_sent_yet_leads_to_its_receiver(visitor: Visitor, running: Shop) -> None:
-    running.receiver.on("/gone", behaviours.gone())
-    job = await running.say("Is the kettle BPA-free?", key=visitor.key, path="/gone")
-    page = await visitor.open(f"/console/jobs/{job}")
-    await visitor.sees("Attempt 1: HTTP 410")
-    body = await running.job(job, visitor.key)
-    (owed,) = body["deliveries"]
-    owed |= {"status": "pending", "next_attempt_at": "2126-01-01T12:00:00.000Z", "attempts": []}
-    await page.route(f"**/v1/jobs/{job}*", lambda route: route.fulfill(json=body))
-
-    await page.reload()
+    page = await open_owed(visitor, running, "2126-01-01T12:00:00.000Z", [])
 
     await visitor.sees("Next attempt in")
     await page.locator(".countdown").get_by_role("link", name="Its receiver").wait_for()

@@ -1,10 +1,8 @@
 """How a connection is read, and how it is closed, so that no client loses a response."""
 
-import array
 import asyncio
 import socket
 import struct
-import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
@@ -13,10 +11,6 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 if TYPE_CHECKING:
     from uvicorn._types import ASGI3Application, ASGIReceiveCallable, ASGISendCallable, ASGISendEvent, Scope
-
-if sys.platform != "win32":
-    import fcntl
-    import termios
 
 
 HIGH_WATER_BYTES = 8 * 1024
@@ -127,15 +121,6 @@ class LingeringTransport:
         self.write = transport.write
         self.is_closing = transport.is_closing
         self.close = close
-
-
-def has_unread(transport: asyncio.BaseTransport) -> bool:
-    """Whether the kernel holds something that came and was not read: closing would reset the connection."""
-    if sys.platform == "win32":
-        return False
-    size = array.array("i", [0])
-    fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.FIONREAD, size)
-    return size[0] > 0
 
 
 def reset(transport: asyncio.BaseTransport) -> None:

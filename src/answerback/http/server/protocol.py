@@ -8,13 +8,13 @@ from typing import Any, ClassVar, NoReturn
 from httptools import HttpParserInvalidMethodError
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-from answerback.http.descriptors import leaves_reserve
+from answerback.http.descriptors import has_unread, leaves_reserve
 from answerback.http.disconnect import CLIENT, Client
 from answerback.http.error_handlers import ErrorRenderers
 from answerback.http.errors import ErrorContent
 from answerback.http.request_log import RequestLog
 from answerback.http.server.early_responses import INVALID, NO_ROOM, TOO_LARGE, TOO_LATE, EarlyResponses, arrived
-from answerback.http.server.flow import Flow, LingeringTransport, ResponseWriter, fitted, has_unread, reset
+from answerback.http.server.flow import Flow, LingeringTransport, ResponseWriter, fitted, reset
 from answerback.http.server.heads import Refused, name_host_of, wrong_head, wrong_start
 from answerback.http.server.idle_watch import IdleWatch
 from answerback.http.server.request_bounds import FRAMING, MAX_FIELDS, MAX_HEAD_BYTES, MAX_PIPELINED, MAX_UNWANTED_BYTES
@@ -70,7 +70,7 @@ class BoundedHttp(Declining):
         self._idle = IdleWatch(self.loop, self.timeout_keep_alive, self._busy, transport.close)
         self._idle.begin()
         self._heard_at = self.loop.time()
-        if not leaves_reserve(transport.get_extra_info("socket").fileno()):
+        if not leaves_reserve(self._descriptor()):
             self._answer(NO_ROOM)
             self._deaf, self._reading = True, self.loop.call_later(REFUSED_SECONDS, self._hang_up)
             self._close()
@@ -209,11 +209,14 @@ class BoundedHttp(Declining):
         if self._answering() and not self.cycle.response_started:
             super().shutdown()
 
+    def _descriptor(self) -> int:
+        return int(self.transport.get_extra_info("socket").fileno())
+
     def leave(self) -> None:
         """Closes the connection, at once where no request is on its way."""
         if self._answering():
             super().shutdown()
-        elif self._begun_at is None and not self.flow.resting and not has_unread(self.transport):
+        elif self._begun_at is None and not self.flow.resting and not has_unread(self._descriptor()):
             self.transport.close()
 
     def _watch_reading(self) -> None:
